@@ -1,0 +1,61 @@
+"""The sentences that go between the question, the experts and the model.
+
+Those of the published system are interface constants of the released checkpoints
+(Project-MONAI/VLM-Radiology-Agent-Framework @ fc8c5a7); ours follow their form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+IMAGE = "<image>"
+"""Where an image stands in a text."""
+
+MODALITIES = ("CT", "MRI", "CXR", "US", "cell imaging")
+"""The modalities that the published system names to the model; any other is not named."""
+
+
+def first_turn(cards: str, modality: str, question: str) -> str:
+    """The text of a question about one image, in the layout of the training data.
+
+    A newline follows the image as it did in training (the published demo leaves it out, which costs the
+    8B checkpoint its first word after the image).
+    """
+    return f"{cards}{IMAGE}\n{modality_sentence(modality)}{question}"
+
+
+def modality_sentence(modality: str) -> str:
+    """Name the kind of image, newline included; empty for a kind that the model does not know."""
+    return f"This is a {modality} image.\n" if modality in MODALITIES else ""
+
+
+def segmentation_result(legend: Sequence[tuple[str, str]]) -> str:
+    """Tell the model what an overlay shows: pairs of colour and structure, those in the image only."""
+    described = ", ".join(f"{colour}: {structure}" for colour, structure in legend)
+    return f"The results are {IMAGE}. The colors in this image describe {described}. "
+
+
+def segment_sizes(sizes_ml: Sequence[tuple[str, float]]) -> str:
+    """Tell the model how large whole segments are: pairs of structure and volume in mL (not published)."""
+    listed = ", ".join(f"{name}: {_millilitres(volume)} mL" for name, volume in sizes_ml)
+    return f"The sizes are {listed or 'none'}. "
+
+
+def _millilitres(volume: float) -> str:
+    return f"{volume:.0f}" if volume >= 10 else f"{volume:.1f}"
+
+
+def use_result(question: str) -> str:
+    """Ask the model to answer with an expert's result."""
+    return f"\nUse this result to respond to this prompt:\n{question}"
+
+
+def expert_failed(reason: str) -> str:
+    """Tell the model that an expert could not do its work."""
+    return f"Sorry I met an error: {reason}"
+
+
+def expert_not_offered(name: str, offered: Sequence[str]) -> str:
+    """Tell the model that it called an expert which is not among its cards."""
+    available = ", ".join(offered) or "none"
+    return f"The expert {name} is not available. Available experts: {available}. "

@@ -1,0 +1,1 @@
+"""The expert models that VILA-M3 may call: their interface, their registry, one module an expert."""

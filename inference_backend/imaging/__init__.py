@@ -1,0 +1,1 @@
+"""Volumes with geometry, and the pictures that are made of them."""

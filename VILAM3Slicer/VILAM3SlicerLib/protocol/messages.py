@@ -1,0 +1,96 @@
+"""What a front end sends with a question, and what it learns of the backend.
+
+These values ride in the field ``vilam3`` of an OpenAI-convention request; the conversation itself stands
+in ``messages``, whole, each time: the client owns the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ViewMode = Literal["as_seen", "published"]
+"""``as_seen``: plane, field of view and window on the screen. ``published``: a whole axial slice in the
+window that the released checkpoints were trained with."""
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+
+Matrix = tuple[
+    float, float, float, float, float, float, float, float,
+    float, float, float, float, float, float, float, float,
+]  # fmt: skip
+"""A 4x4 matrix, row by row."""
+
+
+@dataclass(frozen=True)
+class ViewGeometry:
+    """Where an image that the model sees lies in the patient.
+
+    ``pixel_to_ras`` maps the centre of a pixel (column, row from the top, 0, 1) to RAS in mm, in the
+    volume's own frame (before any parent transform). ``window`` and ``level`` are in the volume's units
+    (HU for CT).
+    """
+
+    mode: ViewMode
+    plane: str
+    columns: int
+    rows: int
+    pixel_to_ras: Matrix
+    window: float
+    level: float
+    volume: str | None = None
+
+
+@dataclass(frozen=True)
+class TurnContext:
+    """What the backend needs of a question beyond its text and images.
+
+    ``turn_id`` is chosen by the client (a UUID) and names the turn for cancelling and reading again.
+    ``views`` belong to the images of the newest user message, in their order.
+    """
+
+    turn_id: str
+    session: str
+    volume: str | None = None
+    modality: str = "Unknown"
+    views: tuple[ViewGeometry, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """The language model as a person and a transcript name it. ``image_size`` is in pixels, square."""
+
+    name: str
+    template: str
+    tokens_per_image: int
+    image_size: int
+    context_length: int
+    is_demo: bool
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class ExpertDescription:
+    """An expert as the settings page lists it; ``unavailable_because`` is empty where it can run."""
+
+    name: str
+    modality: str
+    task: str
+    overview: str
+    version: str
+    arguments: tuple[str, ...] = ()
+    unavailable_because: str = ""
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """The handshake: what answers here and whether it is ready."""
+
+    protocol_version: int
+    readiness: Literal["loading", "ready", "failed"]
+    detail: str = ""
+    model: ModelDescription | None = None
+    experts: tuple[ExpertDescription, ...] = ()
+    max_volume_bytes: int = 0
+    max_prompt_characters: int = 0

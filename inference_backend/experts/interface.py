@@ -1,0 +1,87 @@
+"""What an expert is. A researcher's own expert implements ``Expert`` and is found by entry point.
+
+An entry point of the group ``vilam3.experts`` names a callable without arguments that returns an Expert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from inference_backend.conversation.model_cards import ModelCard
+from inference_backend.imaging.volume import Volume
+from VILAM3SlicerLib.protocol.events import Finding
+
+ENTRY_POINT_GROUP = "vilam3.experts"
+
+ReportProgress = Callable[[float, str], None]
+"""Takes a fraction from 0 to 1 and what is being done, fit to show to a person."""
+
+IsCancelled = Callable[[], bool]
+"""To be asked often (several times a second); the expert raises ``Cancelled`` when it is true."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A named part of a labelmap.
+
+    A segment may have several label values, and segments may share them (a body contains its lungs).
+    ``terminology`` is the label in Slicer's "3D Slicer General Anatomy list", empty where there is none.
+    """
+
+    name: str
+    label_values: tuple[int, ...]
+    terminology: str = ""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Segments on the very grid of the volume that was given. ``labelmap`` voxels are uint8 or uint16."""
+
+    labelmap: Volume
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Findings with probabilities, in the order in which the model is told of them."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ExpertRequest:
+    """What an expert works on. ``arguments`` is the text in the parentheses of the trigger, may be empty."""
+
+    arguments: str
+    volume: Volume
+
+
+class Expert(Protocol):
+    """A specialist model.
+
+    ``tells_sizes``: the model is told the size of each segment too (the published experts do not).
+    ``unavailable_because``: empty where the expert can run, else the reason and what to do about it.
+    """
+
+    card: ModelCard
+    version: str
+    tells_sizes: bool
+
+    @property
+    def unavailable_because(self) -> str: ...
+
+    def load(self, device: str) -> None:
+        """Get ready to run on a torch device; called once, in the experts' process."""
+
+    def run(
+        self, request: ExpertRequest, report_progress: ReportProgress, is_cancelled: IsCancelled
+    ) -> Segmentation | Findings:
+        """Do the work.
+
+        Raises:
+            InvalidRequest: the arguments are none of the card's.
+            ExpertError: the volume is not what this expert can work on; the message says why.
+            Cancelled: ``is_cancelled`` became true.
+        """

@@ -34,7 +34,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class PreparedPrompt:
-    """The exact prompt: text, length in tokens with its images, and the images as the model sees them (PNG)."""
+    """The exact prompt: text, length in tokens with its images, the images as the model sees them (PNG)."""
 
     text: str
     tokens: int

@@ -15,15 +15,6 @@ MODALITIES = ("CT", "MRI", "CXR", "US", "cell imaging")
 """The modalities that the published system names to the model; any other is not named."""
 
 
-def first_turn(cards: str, modality: str, question: str) -> str:
-    """The text of a question about one image, in the layout of the training data.
-
-    A newline follows the image as it did in training (the published demo leaves it out, which costs the
-    8B checkpoint its first word after the image).
-    """
-    return f"{cards}{IMAGE}\n{modality_sentence(modality)}{question}"
-
-
 def modality_sentence(modality: str) -> str:
     """Name the kind of image, newline included; empty for a kind that the model does not know."""
     return f"This is a {modality} image.\n" if modality in MODALITIES else ""

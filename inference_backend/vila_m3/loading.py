@@ -1,0 +1,98 @@
+"""Bringing a checkpoint's weights into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, Part, read_checkpoint
+from inference_backend.vila_m3.images import image_preprocessor
+from inference_backend.vila_m3.model import VilaM3Model
+from inference_backend.vila_m3.projector import Projector
+from inference_backend.vila_m3.templates import choose_template
+from inference_backend.vila_m3.tokenizer import open_tokenizer
+from VILAM3SlicerLib.protocol.errors import CheckpointError
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def load_model(
+    folder: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = torch.float32
+) -> VilaM3Model:
+    """Load a checkpoint folder.
+
+    Args:
+        folder: in the released layout, see :mod:`inference_backend.vila_m3.checkpoint`.
+        device: as torch names it ("cpu", "cuda", "cuda:1", "mps").
+        dtype: float32 (what the reference tensors are compared in), float16 (as the original serves) or
+            bfloat16, as a torch dtype or by name.
+
+    Raises:
+        CheckpointError: the folder is damaged or of another architecture.
+    """
+    checkpoint = read_checkpoint(folder)
+    tokenizer = open_tokenizer(checkpoint.llm.folder)
+    template = choose_template(
+        checkpoint.config.get("conversation_template"), tokenizer.has_token("<|start_header_id|>")
+    )
+    place = torch.device(device)
+    number = DTYPES[dtype] if isinstance(dtype, str) else dtype
+    vision_tower, llm = _load_transformers(checkpoint, place, number)
+    return VilaM3Model(
+        checkpoint=checkpoint,
+        tokenizer=tokenizer,
+        template=template,
+        preprocessor=image_preprocessor(checkpoint),
+        vision_tower=vision_tower,
+        projector=_load_projector(checkpoint, place, number),
+        llm=llm,
+    )
+
+
+def _load_transformers(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
+    # transformers takes seconds to import: only once the folder is known to be good.
+    from transformers.models.llama.modeling_llama import LlamaForCausalLM
+    from transformers.models.siglip.modeling_siglip import SiglipVisionModel
+
+    return (
+        _load_part(SiglipVisionModel, checkpoint.vision_tower, device, dtype),
+        _load_part(LlamaForCausalLM, checkpoint.llm, device, dtype),
+    )
+
+
+def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.dtype) -> Any:
+    placement = {} if device.type == "cpu" else {"device_map": {"": device}}
+    try:
+        model, report = model_class.from_pretrained(
+            part.folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **placement,
+        )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"{part.folder.name}/ cannot be loaded: {error}", COPY_AGAIN) from error
+    wrong = sorted({*report["missing_keys"], *report["unexpected_keys"]})
+    if wrong:
+        raise CheckpointError(
+            f"The weights in {part.folder.name}/ do not fit: {', '.join(wrong[:3])}.", COPY_AGAIN
+        )
+    return model.eval().requires_grad_(False)
+
+
+def _load_projector(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Projector:
+    projector = Projector(
+        int(checkpoint.vision_tower.config["hidden_size"]), int(checkpoint.llm.config["hidden_size"])
+    )
+    try:
+        for path in checkpoint.projector.weight_files:
+            projector.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"The projector's weights do not fit: {error}", COPY_AGAIN) from error
+    return projector.to(device=device, dtype=dtype).eval().requires_grad_(False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _CALL = re.compile(
     r"<\s*(?P<name>[A-Za-z][\w-]*)\s*"
-    r"(?P<parentheses>\(\s*(?P<arguments>[^()<>]*?)\s*\)?)?\s*(?P<closed>>)?"
+    r"(?P<parentheses>\(\s*(?P<arguments>[^()<>]*)\)?)?\s*(?P<closed>>)?"
 )
 _QUOTES = "'\"`‘’“” ."  # noqa: RUF001 - typographic quotes that models write
 

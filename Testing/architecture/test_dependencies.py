@@ -1,0 +1,90 @@
+"""Dependencies point one way; read from the imports, so that no wrong one slips in."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "transformers", "monai", "peft"}
+SLICER_SHIPS = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core"}
+
+ALLOWED = {
+    "inference_backend/imaging": {"imaging", "conversation.wording"},
+    "inference_backend/vila_m3": {"vila_m3"},
+    "inference_backend/experts": {"experts", "imaging", "conversation.model_cards", "conversation.wording"},
+    "inference_backend/conversation": {"conversation"},
+    "inference_backend/store": {"store", "imaging"},
+    "inference_backend/runtime": {"runtime", "conversation", "experts", "imaging", "store", "vila_m3"},
+    "inference_backend/service": {"service", "conversation", "store"},
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def sources(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.py"))
+    assert found, f"{folder} holds no code"
+    return found
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_backend_parts_import_only_what_lies_below_them(repository: Path, part: str) -> None:
+    for path in sources(repository / part):
+        for name in imported(path):
+            if name.startswith("inference_backend."):
+                inner = name.removeprefix("inference_backend.")
+                assert any(inner == ok or inner.startswith(f"{ok}.") for ok in ALLOWED[part]), f"{path}: {name}"
+
+
+def test_backend_knows_of_the_front_end_only_the_wire(repository: Path) -> None:
+    for path in sources(repository / "inference_backend"):
+        front = [name for name in imported(path) if name.startswith(("VILAM3SlicerLib", "browser_viewer"))]
+        assert all(name.startswith("VILAM3SlicerLib.protocol") for name in front), path
+
+
+def test_front_ends_know_nothing_of_the_backend(repository: Path) -> None:
+    for path in sources(repository / "VILAM3Slicer"):
+        assert not [name for name in imported(path) if name.startswith("inference_backend")], path
+
+
+def test_shared_library_imports_nothing_that_slicer_does_not_ship(repository: Path) -> None:
+    known = {"VILAM3SlicerLib", "__future__", *sys.stdlib_module_names, *SLICER_SHIPS}
+    for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib"):
+        assert {name.split(".")[0] for name in imported(path)} <= known, path
+
+
+def test_chat_needs_no_toolkit_and_no_scene_classes(repository: Path) -> None:
+    for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib/chat"):
+        assert not {name.split(".")[0] for name in imported(path)} & (SLICER_SHIPS - {"numpy"}), path
+
+
+@pytest.mark.parametrize("module", ["inference_backend.service", "inference_backend.conversation.loop"])
+def test_the_http_process_stays_free_of_heavy_packages(repository: Path, module: str) -> None:
+    code = f"import {module}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository)
+    assert run.stdout.strip() == "[]"
+
+
+def test_set_up_needs_the_standard_library_only(repository: Path) -> None:
+    files = [repository / "setup_backend.py", *sources(repository / "inference_backend/installation")]
+    for path in files:
+        roots = {name.split(".")[0] for name in imported(path)}
+        assert roots <= {"inference_backend", "__future__", *sys.stdlib_module_names}, path
+
+
+def test_no_source_file_is_longer_than_400_lines(repository: Path) -> None:
+    folders = ("inference_backend", "VILAM3Slicer", "Testing")
+    files = [path for folder in folders for path in sources(repository / folder)]
+    long = {str(path): lines for path in files if (lines := path.read_text().count("\n")) > 400}
+    assert not long

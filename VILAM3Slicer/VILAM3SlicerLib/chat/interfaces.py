@@ -1,0 +1,98 @@
+"""What the conversation needs of the world: the network, the scene and the event loop.
+
+Each front end brings its own: Qt's network classes and timers on the desktop, asyncio in the browser viewer.
+All callbacks come on the thread of the user interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from VILAM3SlicerLib.chat.turn import QuestionImage
+from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.events import Event, ExpertResult
+from VILAM3SlicerLib.protocol.messages import ViewMode
+
+Value = TypeVar("Value")
+OnError = Callable[[VilaM3Error], None]
+OnDone = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class PackedVolume:
+    """A volume ready to be sent: its content hash and the NRRD that carries it."""
+
+    sha256: str
+    body: bytes | memoryview = field(repr=False)
+
+
+class Transport(Protocol):
+    """Bytes out, events in. Nothing here blocks; exactly one of the two last callbacks is called, once."""
+
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError) -> None:
+        """Send a volume unless the backend has it already."""
+
+    def start_turn(
+        self,
+        request: Mapping[str, Any],
+        on_event: Callable[[Event], None],
+        on_done: OnDone,
+        on_error: OnError,
+    ) -> None:
+        """Ask, and read the answer's events until the stream ends (``on_done``) or breaks (``on_error``)."""
+
+    def resume_turn(
+        self,
+        turn_id: str,
+        after: int,
+        on_event: Callable[[Event], None],
+        on_done: OnDone,
+        on_error: OnError,
+    ) -> None:
+        """Read the events after sequence number ``after`` of a turn that goes on without us."""
+
+    def cancel_turn(self, turn_id: str) -> None:
+        """Ask for the turn's end; the event ``cancelled`` tells when it has ended."""
+
+    def get_image(self, sha256: str, on_done: Callable[[bytes], None], on_error: OnError) -> None:
+        """Fetch an image as PNG."""
+
+    def get_result(self, result_id: str, on_done: Callable[[bytes], None], on_error: OnError) -> None:
+        """Fetch a labelmap as NRRD."""
+
+
+class Scene(Protocol):
+    """What is on the screen, and where results go."""
+
+    def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
+        """The images of a question asked now.
+
+        Raises:
+            SceneError: there is nothing to look at; the message says so.
+        """
+
+    def pack_volume(self) -> Callable[[], PackedVolume] | None:
+        """Work, to be done in the background, that packs the volume on the screen; None without a volume."""
+
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: bytes) -> None:
+        """Put an expert's segments (a labelmap as NRRD) on the views."""
+
+    def remove_results(self, turn_id: str) -> None:
+        """Take back what ``show_result`` showed for a turn; nothing else is touched."""
+
+
+class Host(Protocol):
+    """The event loop of the front end."""
+
+    def in_background(
+        self, work: Callable[[], Value], on_done: Callable[[Value], None], on_error: OnError
+    ) -> None:
+        """Do ``work`` on another thread, then tell the outcome on the user interface's own."""
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do ``action`` on the user interface's thread after a while."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""

@@ -1,0 +1,242 @@
+"""The conversation: what a view shows and what a person may do now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from VILAM3SlicerLib.chat.delivery import Delivery
+from VILAM3SlicerLib.chat.fold import fold
+from VILAM3SlicerLib.chat.history import chat_request
+from VILAM3SlicerLib.chat.images import ImageShelf
+from VILAM3SlicerLib.chat.interfaces import Host, PackedVolume, Scene, Transport
+from VILAM3SlicerLib.chat.turn import Question, Turn
+from VILAM3SlicerLib.protocol.errors import InvalidRequest, NotFound, TooLarge, VilaM3Error
+from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
+from VILAM3SlicerLib.protocol.messages import ViewMode
+
+MAX_QUESTION = 8000
+"""Characters, where the backend names no limit."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What the person may do now."""
+
+    ask: bool
+    stop: bool
+    undo: bool
+
+
+class Presenter:
+    """One conversation about one scan. It owns the turns; ``on_change`` is called after each change.
+
+    All methods are to be called on the user interface's thread and return at once.
+    """
+
+    def __init__(self, transport: Transport, scene: Scene, host: Host) -> None:
+        self.turns: tuple[Turn, ...] = ()
+        self.shelf = ImageShelf()
+        self.on_change: Callable[[], None] = lambda: None
+        self.max_question = MAX_QUESTION
+        self._transport = transport
+        self._scene = scene
+        self._host = host
+        self._session = str(uuid4())
+        self._delivery: Delivery | None = None
+
+    @property
+    def session(self) -> str:
+        """The name of this conversation on the wire."""
+        return self._session
+
+    @property
+    def running(self) -> Turn | None:
+        """The turn that has not ended, if any."""
+        return self.turns[-1] if self.turns and self.turns[-1].is_running else None
+
+    @property
+    def allowed(self) -> Allowed:
+        """What the person may do now."""
+        running = self.running is not None
+        return Allowed(ask=not running, stop=running, undo=bool(self.turns) and not running)
+
+    def ask(self, text: str, modality: str, mode: ViewMode) -> Turn:
+        """Ask about what is on the screen now.
+
+        Raises:
+            InvalidRequest: there is no question, it is too long, or a turn is still running.
+            SceneError: there is nothing on the screen to ask about.
+        """
+        text = self._checked(text)
+        question = Question(text, modality, self._scene.capture(mode))
+        turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending")
+        self.turns = (*self.turns, turn)
+        work = self._scene.pack_volume()
+        if work is None:
+            self._send(turn.turn_id)
+        else:
+            self._host.in_background(work, self._put_volume(turn.turn_id), self._fail(turn.turn_id))
+        self.on_change()
+        return turn
+
+    def stop(self) -> None:
+        """Stop the running turn; what has been said stays."""
+        turn = self.running
+        if turn is None:
+            return
+        if turn.state == "sending":
+            ended = self._host.now()
+            self._update(replace(turn, state="stopped", activity="Stopped before it was sent.", ended=ended))
+        else:
+            self._update(replace(turn, activity="Stopping"))
+        self._transport.cancel_turn(turn.turn_id)
+
+    def undo(self) -> Turn | None:
+        """Take back the last turn with its segments; returns it, so that its question can be edited."""
+        if not self.allowed.undo:
+            return None
+        turn = self.turns[-1]
+        self.turns = self.turns[:-1]
+        self._scene.remove_results(turn.turn_id)
+        self.on_change()
+        return turn
+
+    def start_over(self) -> None:
+        """Begin a new conversation, as for another scan; segments shown are left to the scene."""
+        self.stop()
+        if self._delivery is not None:
+            self._delivery.abandon()
+        self.turns = ()
+        self.shelf.clear()
+        self._session = str(uuid4())
+        self.on_change()
+
+    def turn(self, turn_id: str) -> Turn | None:
+        """The turn of that name, if it is still part of the conversation."""
+        return next((turn for turn in self.turns if turn.turn_id == turn_id), None)
+
+    def _checked(self, text: str) -> str:
+        text = text.strip()
+        if self.running is not None:
+            raise InvalidRequest("The last question is still being answered.", "Stop it or wait for its end.")
+        if not text:
+            raise InvalidRequest("There is no question.", "Type what you want to know about the scan.")
+        if len(text) > self.max_question:
+            raise TooLarge(
+                f"The question has {len(text):,} characters; the limit is {self.max_question:,}.",
+                "Shorten it. The conversation so far is kept.",
+            )
+        return text
+
+    def _put_volume(self, turn_id: str) -> Callable[[PackedVolume], None]:
+        def put(volume: PackedVolume) -> None:
+            turn = self.turn(turn_id)
+            if turn is None or not turn.is_running:
+                return
+            images = tuple(
+                replace(image, geometry=replace(image.geometry, volume=volume.sha256))
+                for image in turn.question.images
+            )
+            question = replace(turn.question, images=images, volume=volume.sha256)
+            self._update(replace(turn, question=question, activity="Sending the scan"))
+            self._transport.put_volume(volume, lambda: self._send(turn_id), self._fail(turn_id))
+
+        return put
+
+    def _send(self, turn_id: str) -> None:
+        turn = self.turn(turn_id)
+        if turn is None or not turn.is_running:
+            return
+        self._update(replace(turn, activity="Sending the question"))
+        past = [one for one in self.turns if one.turn_id != turn_id]
+        request = chat_request(past, turn, self._session, self.shelf)
+        self._delivery = Delivery(
+            self._transport,
+            self._host,
+            turn_id,
+            self._take,
+            self._refused(turn_id, bool(self.shelf.at_backend)),
+        )
+        self._delivery.start(request)
+
+    def _refused(self, turn_id: str, sent_by_name: bool) -> Callable[[VilaM3Error], None]:
+        """A backend that was started anew knows no images: send them whole, once."""
+
+        def refused(error: VilaM3Error) -> None:
+            if isinstance(error, NotFound) and error.code == "image_unknown" and sent_by_name:
+                self.shelf.forget_backend()
+                self._send(turn_id)
+            else:
+                self._fail(turn_id)(error)
+
+        return refused
+
+    def _take(self, event: Event) -> None:
+        turn = self.turn(event.turn_id)
+        if turn is None:
+            return
+        if event.sequence == 1:
+            self.shelf.at_backend.update(image.sha256 for image in turn.question.images)
+        turn = fold(turn, event, self._host.now())
+        self._update(turn)
+        self._follow_up(turn, event)
+
+    def _follow_up(self, turn: Turn, event: Event) -> None:
+        match event.payload:
+            case Prompt(images=images):
+                for image in images:
+                    self._fetch_image(image.seen)
+            case ExpertResult(result_id=result_id, feedback_image=overlay) as result:
+                self._fetch_image(overlay)
+                if result_id is not None:
+                    self._transport.get_result(
+                        result_id, self._show(turn.turn_id, result), self._notice(turn.turn_id)
+                    )
+
+    def _fetch_image(self, sha256: str | None) -> None:
+        if sha256 is None or self.shelf.get(sha256) is not None:
+            return
+        name = sha256
+
+        def keep(png: bytes) -> None:
+            self.shelf.put(name, png)
+            self.shelf.at_backend.add(name)
+            self.on_change()
+
+        self._transport.get_image(name, keep, lambda _error: None)
+
+    def _show(self, turn_id: str, result: ExpertResult) -> Callable[[bytes], None]:
+        def show(labelmap: bytes) -> None:
+            if self.turn(turn_id) is None:
+                return
+            try:
+                self._scene.show_result(turn_id, result, labelmap)
+            except VilaM3Error as error:
+                self._notice(turn_id)(error)
+            self.on_change()
+
+        return show
+
+    def _notice(self, turn_id: str) -> Callable[[VilaM3Error], None]:
+        def notice(error: VilaM3Error) -> None:
+            turn = self.turn(turn_id)
+            if turn is not None:
+                message = f"The segmentation cannot be shown: {error.message}"
+                self._update(replace(turn, notices=(*turn.notices, Notice(error.code, message))))
+
+        return notice
+
+    def _fail(self, turn_id: str) -> Callable[[VilaM3Error], None]:
+        def fail(error: VilaM3Error) -> None:
+            turn = self.turn(turn_id)
+            if turn is not None and turn.is_running:
+                ended = self._host.now()
+                self._update(replace(turn, state="failed", activity="", error=error.body, ended=ended))
+
+        return fail
+
+    def _update(self, turn: Turn) -> None:
+        self.turns = tuple(turn if one.turn_id == turn.turn_id else one for one in self.turns)
+        self.on_change()

@@ -1,0 +1,121 @@
+"""A question and all that came of it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from VILAM3SlicerLib.protocol.content_hash import content_hash
+from VILAM3SlicerLib.protocol.errors import ErrorBody
+from VILAM3SlicerLib.protocol.events import (
+    Answer,
+    ExpertCalled,
+    ExpertFailed,
+    ExpertResult,
+    LegendEntry,
+    Notice,
+    Prompt,
+    SegmentInfo,
+)
+from VILAM3SlicerLib.protocol.messages import ViewGeometry
+
+TurnState = Literal["sending", "queued", "thinking", "expert", "done", "failed", "stopped"]
+ENDED: tuple[TurnState, ...] = ("done", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class QuestionImage:
+    """An image as it is sent: PNG bytes and where it lies in the patient."""
+
+    png: bytes = field(repr=False)
+    geometry: ViewGeometry
+
+    @property
+    def sha256(self) -> str:
+        """The name of the image on the wire."""
+        return content_hash(self.png)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the person asked, with the images shown at that moment and the volume's hash, once known."""
+
+    text: str
+    modality: str
+    images: tuple[QuestionImage, ...] = ()
+    volume: str | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply of the model within a turn; times are seconds on the presenter's clock."""
+
+    step: int
+    prompt: Prompt | None = None
+    text: str = ""
+    first_text_at: float | None = None
+
+
+@dataclass(frozen=True)
+class ExpertRun:
+    """A call of an expert and what has come of it so far."""
+
+    call: ExpertCalled
+    started: float
+    fraction: float = 0.0
+    message: str = ""
+    result: ExpertResult | None = None
+    failure: ExpertFailed | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether neither a result nor a failure has arrived."""
+        return self.result is None and self.failure is None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question and everything that happened; ``sequence`` is that of the last event taken in."""
+
+    turn_id: str
+    question: Question
+    started: float
+    state: TurnState = "sending"
+    activity: str = ""
+    sequence: int = 0
+    replies: tuple[Reply, ...] = ()
+    experts: tuple[ExpertRun, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    answer: Answer | None = None
+    error: ErrorBody | None = None
+    ended: float | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more may still come."""
+        return self.state not in ENDED
+
+    @property
+    def text(self) -> str:
+        """What the model has said to the person so far; words that only call an expert are left out."""
+        if self.answer is not None:
+            return self.answer.text
+        called = {run.call.step for run in self.experts}
+        spoken = [reply.text for reply in self.replies if reply.step not in called]
+        text = spoken[-1] if spoken else ""
+        return "" if text.lstrip().startswith("<") else text
+
+    @property
+    def segments(self) -> tuple[SegmentInfo, ...]:
+        """The segments that experts found in this turn, in the order in which they came."""
+        return tuple(segment for run in self.experts if run.result for segment in run.result.segments)
+
+    @property
+    def legend(self) -> tuple[LegendEntry, ...]:
+        """What the colours of the overlay shown last to the model stand for."""
+        legends = [run.result.legend for run in self.experts if run.result]
+        return legends[-1] if legends else ()
+
+    def seconds(self, now: float) -> float:
+        """How long the turn has taken, or took."""
+        return (self.ended if self.ended is not None else now) - self.started

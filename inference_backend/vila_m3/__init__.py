@@ -1,1 +1,1 @@
-"""VILA-M3: our own implementation of the released architecture; README.md beside this file shows each step."""
+"""VILA-M3: our own implementation of the released architecture. README.md shows each step."""

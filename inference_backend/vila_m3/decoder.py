@@ -38,10 +38,10 @@ class Decoder:
         """Read a prompt (length, hidden size); return logits (vocabulary,) or None when cancelled."""
         self.reused_tokens = self._rewind(inputs_embeds)
         logits = None
-        for chunk in inputs_embeds[self.reused_tokens :].split(CHUNK):
+        for start in range(self.reused_tokens, len(inputs_embeds), CHUNK):
             if is_cancelled():
                 return None
-            logits = self._feed(chunk)
+            logits = self._feed(inputs_embeds[start : start + CHUNK])
         return logits
 
     @torch.inference_mode()

@@ -25,7 +25,7 @@ REMEMBERED_IMAGES = 32
 
 @dataclass(frozen=True)
 class SeenPrompt:
-    """The exact prompt: text, length in tokens with its images, and the images as the model sees them (PNG)."""
+    """The exact prompt: text, length in tokens with its images, the images as the model sees them (PNG)."""
 
     text: str
     tokens: int

@@ -29,6 +29,7 @@ class VilaM3Model:
 
     def __init__(
         self,
+        *,
         checkpoint: Checkpoint,
         tokenizer: Tokenizer,
         template: Template,
@@ -78,7 +79,7 @@ class VilaM3Model:
         return prompt_ids(prompt, self.tokenizer)
 
     def pixel_values(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Pictures as the vision tower takes them: (images, 3, size, size) on the model's device and dtype."""
+        """Pictures as the vision tower takes them: (images, 3, size, size), device and dtype of the model."""
         return torch.from_numpy(self.preprocessor.pixel_values(images)).to(self.device, self.dtype)
 
     @torch.inference_mode()
@@ -136,7 +137,7 @@ class VilaM3Model:
         stretches = _split_at_images(ids)
         if len(stretches) - 1 > len(features):
             raise InvalidRequest(
-                f"The text has {len(stretches) - 1} places for images but {len(features)} images came with it.",
+                f"The text has {len(stretches) - 1} places for images, but {len(features)} images came.",
                 "Attach an image for every <image>, or take <image> out of the text.",
             )
         for position, stretch in enumerate(stretches):

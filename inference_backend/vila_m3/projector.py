@@ -16,9 +16,9 @@ def merge_blocks(features: torch.Tensor) -> torch.Tensor:
 
     Returns:
         Shape (images, blocks * blocks, 4 * channels) with blocks = ceil(grid / 2). Channels of a block are
-        (row 0, column 0), (row 0, column 1), (row 1, column 0), (row 1, column 1). Blocks go COLUMN by column,
-        which transposes the picture; the released weights were trained so. An odd grid gets a row of zeros at
-        the bottom and a column of zeros on the right.
+        (row 0, column 0), (row 0, column 1), (row 1, column 0), (row 1, column 1). Blocks go COLUMN by
+        column, which transposes the picture; the released weights were trained so. An odd grid gets a row of
+        zeros at the bottom and a column of zeros on the right.
     """
     images, patches, channels = features.shape
     grid = round(patches**0.5)
@@ -38,7 +38,7 @@ class BlockMerge(nn.Module):
 
 
 class Projector(nn.Module):
-    """Projector type ``mlp_downsample``; the position of its layers is that of the released tensors' names."""
+    """Projector type ``mlp_downsample``; its layers stand where the released tensors' names say."""
 
     def __init__(self, vision_channels: int, hidden_size: int) -> None:
         super().__init__()

@@ -16,8 +16,8 @@ class GenerationSettings:
 
     ``temperature`` 0 always takes the most likely token. ``top_k`` and ``top_p`` matter above 0 only; a
     ``top_k`` of 0 takes all tokens. ``seed`` makes sampling repeatable. ``min_new_tokens`` keeps the language
-    model's own end token (not the template's stop text) out of the first tokens. ``stop_strings`` end the reply
-    where their text appears, in addition to the template's.
+    model's own end token (not the template's stop text) out of the first tokens. ``stop_strings`` end the
+    reply where their text appears, in addition to the template's.
     """
 
     max_new_tokens: int = 1024

@@ -1,7 +1,7 @@
 """The tokenizer of checkpoints that ship a ``tokenizer.model``.
 
-It behaves as the slow Llama tokenizer of transformers 4.37 with ``legacy=False``, which the original asks for;
-the tokenizers of transformers 5 treat text that begins with a space differently.
+It behaves as the slow Llama tokenizer of transformers 4.37 with ``legacy=False``, which the original asks
+for; the tokenizers of transformers 5 treat text that begins with a space differently.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _runs(ids: Sequence[int], names: Mapping[int, str]) -> Iterator[tuple[str | 
 
 def _open_without_dummy_prefix(path: Path) -> SentencePieceProcessor:
     """Open a model that leaves it to us where a word-start mark goes."""
-    model = sentencepiece_model_pb2.ModelProto()
+    model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made at run time
     try:
         model.ParseFromString(path.read_bytes())
     except DecodeError as error:

@@ -70,10 +70,10 @@ def open_tokenizer(folder: Path) -> Tokenizer:
 def prompt_ids(text: str, tokenizer: Tokenizer) -> list[int]:
     """Ids of a prompt, :data:`IMAGE_TOKEN_ID` at each ``<image>``.
 
-    Each stretch of text between images is tokenised alone. If the first begins with BOS, that id is kept once
-    and the first id of EVERY stretch is dropped: with a tokenizer that adds BOS these are the added ones; with
-    one that does not (and a template that spells BOS out) the first real token after each image is lost. The
-    released weights were served like that.
+    Each stretch of text between images is tokenised alone. If the first begins with BOS, that id is kept
+    once and the first id of EVERY stretch is dropped: with a tokenizer that adds BOS these are the added
+    ones; with one that does not (and a template that spells BOS out) the first real token after each image is
+    lost. The released weights were served like that.
     """
     stretches = [tokenizer.encode(stretch) for stretch in text.split(IMAGE_PLACEHOLDER)]
     dropped = 1 if stretches[0][:1] == [tokenizer.bos_id] else 0

@@ -68,8 +68,8 @@ class Checkpoint:
     @property
     def max_length(self) -> int | None:
         """Length in tokens at which the original cuts a prompt with images; None where it does not cut."""
-        value = self.llm.config.get("tokenizer_model_max_length")
-        return None if value is None else int(value)
+        length: int | None = self.llm.config.get("tokenizer_model_max_length")
+        return length
 
     @property
     def context_length(self) -> int:
@@ -95,7 +95,8 @@ class Checkpoint:
     @property
     def vision_layer(self) -> int:
         """Which entry of the vision tower's hidden states is the image feature (-2 in the release)."""
-        return int(self.config.get("mm_vision_select_layer", -2))
+        layer: int = self.config.get("mm_vision_select_layer", -2)
+        return layer
 
 
 def read_checkpoint(folder: str | Path) -> Checkpoint:
@@ -208,8 +209,10 @@ def _require_fitting_parts(checkpoint: Checkpoint) -> None:
             value = part.config.get(key)
             if not isinstance(value, int) or value < 1:
                 raise CheckpointError(f"{part.folder.name}/config.json has no usable {key}.", COPY_AGAIN)
+    if not isinstance(checkpoint.max_length, int | None):
+        raise CheckpointError("llm/config.json has no usable tokenizer_model_max_length.", COPY_AGAIN)
     if checkpoint.patch_grid < 1:
         raise CheckpointError("The vision tower's patches are larger than its image.", OTHER_MODEL)
     layers = checkpoint.vision_tower.config["num_hidden_layers"]
-    if not -layers - 1 <= checkpoint.vision_layer <= layers:
+    if checkpoint.vision_layer not in range(-layers - 1, layers + 1):
         raise CheckpointError(f"The vision tower has no layer {checkpoint.vision_layer}.", OTHER_MODEL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -84,19 +84,24 @@ class VilaM3Engine:
             TooLarge: the conversation leaves no room for an answer (the original would cut the newest text).
             InvalidRequest: the images do not fit their places in the text.
         """
+        chosen = settings or GenerationSettings()
         embeds = self._inputs_embeds(messages)
-        room = self.model.checkpoint.context_length - len(embeds)
-        if room < 1:
-            raise TooLarge(
-                f"The conversation has {len(embeds)} tokens; the model reads "
-                f"{self.model.checkpoint.context_length}.",
-                "Ask a shorter question or start a new conversation.",
-            )
-        return Reply(self.model, embeds, settings, is_cancelled, self._decoder)
+        longest = min(chosen.max_new_tokens, self._room_after(len(embeds)))
+        return Reply(self.model, embeds, replace(chosen, max_new_tokens=longest), is_cancelled, self._decoder)
 
     def warm_up(self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool] = never) -> None:
         """Read a conversation ahead; a later one that begins like it (same cards) answers sooner."""
         self._decoder.read_prompt(self._inputs_embeds(messages), is_cancelled)
+
+    def _room_after(self, prompt_tokens: int) -> int:
+        """Tokens that the context leaves for the answer."""
+        context = self.model.checkpoint.context_length
+        if prompt_tokens >= context:
+            raise TooLarge(
+                f"The conversation has {prompt_tokens} tokens; the model reads {context}.",
+                "Ask a shorter question or start a new conversation.",
+            )
+        return context - prompt_tokens
 
     def _length(self, prompt: str) -> int:
         ids = self.model.input_ids(prompt)

@@ -31,9 +31,9 @@ class Usage:
 
 
 class Reply:
-    """A reply in the making: iterate it once for the pieces of its text; the rest is known afterwards.
+    """A reply in the making: iterate it for the pieces of its text; the rest is known afterwards.
 
-    Leaving the loop early, or ``is_cancelled`` (asked before every token and while the prompt is read), ends
+    Nothing is computed before it is iterated. Leaving the loop pauses the generation, and ``is_cancelled`` (asked before every token and while the prompt is read), ends
     the generation.
     """
 
@@ -59,6 +59,7 @@ class Reply:
         """The generated ids, the one that stopped the reply included."""
         self.finish_reason: FinishReason | None = None
         """None until the reply has ended."""
+        self._pieces = self._generate()
 
     @property
     def text(self) -> str:
@@ -71,6 +72,9 @@ class Reply:
         return Usage(len(self._inputs_embeds), len(self.ids), self._decoder.reused_tokens)
 
     def __iter__(self) -> Iterator[str]:
+        return self._pieces
+
+    def _generate(self) -> Iterator[str]:
         for token_id in self._generated_ids():
             piece = self._text.push(token_id)
             if piece:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +69,16 @@ def _load_transformers(checkpoint: Checkpoint, device: torch.device, dtype: torc
 def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.dtype) -> Any:
     placement = {} if device.type == "cpu" else {"device_map": {"": device}}
     try:
-        model, report = model_class.from_pretrained(
-            part.folder,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **placement,
-        )
+        with _without_progress_bars():
+            model, report = model_class.from_pretrained(
+                part.folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **placement,
+            )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{part.folder.name}/ cannot be loaded: {error}", COPY_AGAIN) from error
     wrong = sorted({*report["missing_keys"], *report["unexpected_keys"]})
@@ -84,6 +87,19 @@ def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.
             f"The weights in {part.folder.name}/ do not fit: {', '.join(wrong[:3])}.", COPY_AGAIN
         )
     return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _load_projector(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Projector:

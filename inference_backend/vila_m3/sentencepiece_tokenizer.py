@@ -36,8 +36,9 @@ class SentencePieceTokenizer:
         listed = set(special.values()) | {
             token for token, entry in _added_entries(config) if entry.get("special", False)
         }
-        self._special_ids = {self._id(token) for token in listed}
-        self._special_splitter = _splitter(listed | set(self._added))
+        known = {token for token in listed if self.has_token(token)}
+        self._special_ids = {self._id(token) for token in known}
+        self._special_splitter = _splitter(known | set(self._added))
         self._adds_prefix_space = bool(config.get("add_prefix_space", True))
         self.bos_id: int | None = self._id(special.get("bos_token", "<s>"))
         eos_id = self._id(special.get("eos_token", "</s>"))

@@ -33,8 +33,8 @@ class Usage:
 class Reply:
     """A reply in the making: iterate it for the pieces of its text; the rest is known afterwards.
 
-    Nothing is computed before it is iterated. Leaving the loop pauses the generation, and ``is_cancelled`` (asked before every token and while the prompt is read), ends
-    the generation.
+    Nothing is computed before it is iterated. Leaving the loop pauses the generation; ``is_cancelled``, asked
+    before every token and while the prompt is read, ends it.
     """
 
     def __init__(

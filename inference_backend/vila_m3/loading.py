@@ -91,8 +91,9 @@ def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.
 
 @contextmanager
 def _without_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
+    import transformers
 
+    logging: Any = transformers.utils.logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -1,0 +1,95 @@
+"""The slice on the screen, resliced from the volume's data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkImagingCore import vtkImageReslice
+from vtkmodules.vtkImagingStencil import vtkImageStencilToImage
+
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.scene.geometry import Affine, ijk_to_ras, to_vtk, world_to_ras
+from VILAM3SlicerLib.scene.picture import Picture, apply_window
+from VILAM3SlicerLib.scene.views import SliceView
+
+
+def see(view: SliceView) -> Picture:
+    """The view's plane, field of view, slab, interpolation and window; black outside the volume.
+
+    The volume must have passed ``volumes.check_volume``.
+
+    Raises:
+        SceneError: the view has no size yet.
+    """
+    node = view.background
+    if min(view.size) < 1:
+        raise SceneError(f"The view {view.name} has no size yet.", "Show the view and ask again.")
+    xy_to_ras = world_to_ras(node) @ view.xy_to_world
+    values, inside = _reslice(view, np.linalg.inv(ijk_to_ras(node)) @ xy_to_ras)
+    display = node.GetDisplayNode()
+    window, level = _window_level(node)
+    grey = _tones(display)[apply_window(values, window, level)]
+    return Picture(np.where(inside, grey, np.uint8(0))[::-1], _from_the_top(xy_to_ras, view), window, level)
+
+
+def _reslice(view: SliceView, xy_to_ijk: Affine) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Voxel values at the view's pixels and whether they lie in the volume; shape (rows from the BOTTOM, columns)."""
+    columns, rows = view.size
+    shown = view.logic.GetBackgroundLayer().GetReslice()
+    reslice = vtkImageReslice()
+    reslice.SetInputData(view.background.GetImageData())
+    reslice.SetResliceAxes(to_vtk(xy_to_ijk))
+    reslice.SetOutputOrigin(0, 0, 0)
+    reslice.SetOutputSpacing(1, 1, 1)
+    reslice.SetOutputExtent(0, columns - 1, 0, rows - 1, 0, 0)
+    reslice.SetInterpolationMode(shown.GetInterpolationMode())
+    reslice.SetSlabMode(shown.GetSlabMode())
+    reslice.SetSlabNumberOfSlices(shown.GetSlabNumberOfSlices())
+    reslice.SetSlabSliceSpacingFraction(shown.GetSlabSliceSpacingFraction())
+    reslice.GenerateStencilOutputOn()
+    reslice.Update()
+    values = vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(rows, columns)
+    return values, _stencil_mask(reslice.GetStencilOutput(), columns, rows)
+
+
+def _stencil_mask(stencil: Any, columns: int, rows: int) -> npt.NDArray[np.bool_]:
+    convert = vtkImageStencilToImage()
+    convert.SetInputData(stencil)
+    convert.Update()
+    mask = vtk_to_numpy(convert.GetOutput().GetPointData().GetScalars())
+    return mask.reshape(rows, columns).astype(bool)
+
+
+def _window_level(node: Any) -> tuple[float, float]:
+    """The window on the screen, the whole range of values where the node was never displayed."""
+    display = node.GetDisplayNode()
+    if display is not None and display.IsA("vtkMRMLScalarVolumeDisplayNode"):
+        return float(display.GetWindow()), float(display.GetLevel())
+    low, high = node.GetImageData().GetScalarRange()
+    return high - low, (low + high) / 2
+
+
+def _tones(display: Any) -> npt.NDArray[np.uint8]:
+    """The 256 grey tones of the display's colour table, which inverts many X-rays.
+
+    A table in colour is left out: its colours are decoration that the model was not trained with.
+    """
+    plain = np.arange(256, dtype=np.uint8)
+    colors = display.GetColorNode() if display is not None else None
+    table = colors.GetLookupTable() if colors is not None else None
+    if table is None or table.GetNumberOfTableValues() != 256:
+        return plain
+    tones = vtk_to_numpy(table.GetTable())[:, :3]
+    is_grey = np.array_equal(tones.min(axis=1), tones.max(axis=1))
+    return tones[:, 0].copy() if is_grey else plain
+
+
+def _from_the_top(xy_to_ras: Affine, view: SliceView) -> Affine:
+    """Screen rows count from the bottom, image rows from the top."""
+    flip = np.diag([1.0, -1.0, 1.0, 1.0])
+    flip[1, 3] = view.size[1] - 1
+    matrix: Affine = xy_to_ras @ flip
+    return matrix

@@ -22,10 +22,10 @@ OnDone = Callable[[], None]
 
 @dataclass(frozen=True)
 class PackedVolume:
-    """A volume ready to be sent: its content hash and the NRRD that carries it."""
+    """A volume ready to be sent: its content hash and the NRRD that carries it, in pieces."""
 
     sha256: str
-    body: bytes | memoryview = field(repr=False)
+    pieces: tuple[bytes | memoryview, ...] = field(repr=False)
 
 
 class Transport(Protocol):

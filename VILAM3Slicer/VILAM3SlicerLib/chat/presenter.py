@@ -45,6 +45,13 @@ class Presenter:
         self._host = host
         self._session = str(uuid4())
         self._delivery: Delivery | None = None
+        self._stopping = ""
+        self._fetching = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing runs and everything that the answers refer to has been fetched or given up."""
+        return self.running is None and self._fetching == 0
 
     @property
     def session(self) -> str:
@@ -73,6 +80,7 @@ class Presenter:
         question = Question(text, modality, self._scene.capture(mode))
         turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending")
         self.turns = (*self.turns, turn)
+        self._delivery = None
         work = self._scene.pack_volume()
         if work is None:
             self._send(turn.turn_id)
@@ -86,12 +94,13 @@ class Presenter:
         turn = self.running
         if turn is None:
             return
-        if turn.state == "sending":
+        if self._delivery is None:
             ended = self._host.now()
             self._update(replace(turn, state="stopped", activity="Stopped before it was sent.", ended=ended))
         else:
+            self._stopping = turn.turn_id
             self._update(replace(turn, activity="Stopping"))
-        self._transport.cancel_turn(turn.turn_id)
+            self._transport.cancel_turn(turn.turn_id)
 
     def undo(self) -> Turn | None:
         """Take back the last turn with its segments; returns it, so that its question can be edited."""
@@ -179,6 +188,8 @@ class Presenter:
             return
         if event.sequence == 1:
             self.shelf.at_backend.update(image.sha256 for image in turn.question.images)
+            if self._stopping == turn.turn_id:  # asked for before the backend knew the turn
+                self._transport.cancel_turn(turn.turn_id)
         turn = fold(turn, event, self._host.now())
         self._update(turn)
         self._follow_up(turn, event)
@@ -191,9 +202,9 @@ class Presenter:
             case ExpertResult(result_id=result_id, feedback_image=overlay) as result:
                 self._fetch_image(overlay)
                 if result_id is not None:
-                    self._transport.get_result(
-                        result_id, self._show(turn.turn_id, result), self._notice(turn.turn_id)
-                    )
+                    self._fetching += 1
+                    show, notice = self._show(turn.turn_id, result), self._notice(turn.turn_id)
+                    self._transport.get_result(result_id, show, notice)
 
     def _fetch_image(self, sha256: str | None) -> None:
         if sha256 is None or self.shelf.get(sha256) is not None:
@@ -201,26 +212,34 @@ class Presenter:
         name = sha256
 
         def keep(png: bytes) -> None:
+            self._fetching -= 1
             self.shelf.put(name, png)
             self.shelf.at_backend.add(name)
             self.on_change()
 
-        self._transport.get_image(name, keep, lambda _error: None)
+        def give_up(_error: VilaM3Error) -> None:
+            self._fetching -= 1
+            self.on_change()
+
+        self._fetching += 1
+        self._transport.get_image(name, keep, give_up)
 
     def _show(self, turn_id: str, result: ExpertResult) -> Callable[[bytes], None]:
         def show(labelmap: bytes) -> None:
-            if self.turn(turn_id) is None:
-                return
             try:
-                self._scene.show_result(turn_id, result, labelmap)
+                if self.turn(turn_id) is not None:
+                    self._scene.show_result(turn_id, result, labelmap)
             except VilaM3Error as error:
                 self._notice(turn_id)(error)
+            else:
+                self._fetching -= 1
             self.on_change()
 
         return show
 
     def _notice(self, turn_id: str) -> Callable[[VilaM3Error], None]:
         def notice(error: VilaM3Error) -> None:
+            self._fetching -= 1
             turn = self.turn(turn_id)
             if turn is not None:
                 message = f"The segmentation cannot be shown: {error.message}"

@@ -1,0 +1,230 @@
+"""Finding the one DICOM series in a folder, and where its slices lie.
+
+Slices are sorted by their position along the normal of their plane, as DICOM PS3.3 C.7.6.2.1.1 defines it;
+no identifier is needed for that, so series with blank UIDs work too. Nothing of the patient is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
+
+from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
+
+_TAGS = [
+    "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "Rows", "Columns",
+    "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "PixelSpacing", "NumberOfFrames",
+    "WindowCenter", "WindowWidth", "SamplesPerPixel", "SliceThickness", "ImageType",
+]  # fmt: skip
+MAX_FILES = 20_000
+
+
+@dataclass(frozen=True)
+class DisplayTags:
+    """What DICOM says of how to show an image; zero or empty where it says nothing.
+
+    ``modality`` is DICOM's own code, such as MR; ``window`` and ``level`` are in the units of the voxels.
+    """
+
+    modality: str = ""
+    window: float = 0.0
+    level: float = 0.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of a series in the order of its slices.
+
+    ``direction`` is 3x3, row by row, in LPS as ITK takes it; ``slice_spacing`` is in mm.
+    """
+
+    files: tuple[Path, ...]
+    slice_spacing: float
+    direction: tuple[float, ...]
+    display: DisplayTags
+
+
+@dataclass(frozen=True)
+class _Slice:
+    file: Path
+    header: pydicom.Dataset
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file is DICOM; only the header is read."""
+    if path.suffix.lower() == ".dcm":
+        return True
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def read_display_tags(path: Path) -> DisplayTags:
+    """Modality and window of one DICOM file."""
+    found = _read_header(path)
+    return _display(found.header) if found else DisplayTags()
+
+
+def find_series(folder: Path, choice: str = "") -> Series:
+    """The series in a folder and its subfolders.
+
+    Args:
+        choice: the number of the series in the list of the error message, or its UID.
+
+    Raises:
+        UnsupportedVolume: there is none, or several and ``choice`` names none of them, or its slices do not
+            make a volume; the message says what was found and what to do.
+    """
+    groups = _grouped(_slices_in(folder))
+    if not groups:
+        raise UnsupportedVolume(
+            f"The folder '{folder.name}' has no DICOM images.",
+            "Choose the folder that holds the files of one series, or a NIfTI, NRRD or MetaImage file.",
+        )
+    slices = _chosen(folder, groups, choice)
+    if slices[0].header.get("SamplesPerPixel", 1) != 1:
+        raise UnsupportedVolume("The DICOM series is in colour.", "Choose a series with one value per pixel.")
+    return _ordered(slices)
+
+
+def _slices_in(folder: Path) -> list[_Slice]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if len(files) > MAX_FILES:
+        raise UnsupportedVolume(
+            f"The folder '{folder.name}' has {len(files):,} files.", "Choose the folder of one series."
+        )
+    found = (_read_header(file) for file in files if file.name.upper() != "DICOMDIR")
+    return [one for one in found if one is not None and "Rows" in one.header]
+
+
+def _read_header(file: Path) -> _Slice | None:
+    try:
+        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=_looks_bare(file))
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError):
+        return None
+    return _Slice(file, header)
+
+
+def _looks_bare(file: Path) -> bool:
+    """Old files come without the preamble; only the usual suffixes are tried, so that texts are not."""
+    return file.suffix.lower() in (".dcm", ".ima", "")
+
+
+def _grouped(slices: Sequence[_Slice]) -> list[list[_Slice]]:
+    groups: dict[tuple[str, ...], list[_Slice]] = {}
+    for one in slices:
+        groups.setdefault(_group_of(one.header), []).append(one)
+    return sorted(groups.values(), key=lambda group: -len(group))
+
+
+def _group_of(header: pydicom.Dataset) -> tuple[str, ...]:
+    """By UID; where it is blank, by what the images of one series have in common."""
+    uid = str(header.get("SeriesInstanceUID", "") or "").strip()
+    shape = (str(header.get("Rows")), str(header.get("Columns")))
+    orientation = [f"{float(number):.3f}" for number in header.get("ImageOrientationPatient") or ()]
+    if uid:
+        return (uid, *shape, *orientation)
+    return ("", str(header.get("SeriesNumber", "")), str(header.get("Modality", "")), *shape, *orientation)
+
+
+def _chosen(folder: Path, groups: list[list[_Slice]], choice: str) -> list[_Slice]:
+    if len(groups) == 1 and not choice:
+        return groups[0]
+    if choice.isdigit() and 1 <= int(choice) <= len(groups):
+        return groups[int(choice) - 1]
+    for group in groups:
+        if choice and str(group[0].header.get("SeriesInstanceUID", "")) == choice:
+            return group
+    listed = "; ".join(f"{number}: {_described(group)}" for number, group in enumerate(groups, 1))
+    raise UnsupportedVolume(
+        f"The folder '{folder.name}' has {len(groups)} DICOM series ({listed}).",
+        "Choose one by its number (--series 1 on the command line, or the field 'Series' of the page).",
+        code="several_series",
+    )
+
+
+def _described(group: Sequence[_Slice]) -> str:
+    header = group[0].header
+    text = str(header.get("SeriesDescription", "") or "no description").strip()
+    size = f"{header.get('Columns')}×{header.get('Rows')}"
+    return f"{header.get('Modality', '?')} '{text}', {len(group)} images of {size}"
+
+
+def _ordered(slices: list[_Slice]) -> Series:
+    display = _display(slices[len(slices) // 2].header)
+    identity = tuple(np.eye(3).ravel().tolist())
+    if len(slices) == 1:
+        return Series((slices[0].file,), 1.0, identity, display)
+    rows, columns = _axes(slices)
+    normal = np.cross(rows, columns)
+    positions = np.array([[float(x) for x in one.header.ImagePositionPatient] for one in slices])
+    order = np.argsort(positions @ normal, kind="stable")
+    gaps = np.diff((positions @ normal)[order])
+    _check_gaps(gaps, positions[order], normal)
+    direction = np.stack([rows, columns, normal], axis=1)
+    files = tuple(slices[index].file for index in order)
+    return Series(files, float(np.median(gaps)), tuple(direction.ravel().tolist()), display)
+
+
+def _axes(slices: Sequence[_Slice]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit vectors (LPS) along a row and down a column; the grouping made them equal for all slices."""
+    if not all("ImagePositionPatient" in one.header and one.header.ImagePositionPatient for one in slices):
+        raise UnsupportedVolume(
+            "The DICOM images do not say where they lie (no ImagePositionPatient).",
+            "Export the series again from the archive, with its geometry.",
+        )
+    cosines = slices[0].header.get("ImageOrientationPatient")
+    if not cosines or len(cosines) != 6:
+        raise UnsupportedVolume(
+            "The DICOM images do not say how they are oriented (no ImageOrientationPatient).",
+            "Export the series again from the archive, with its geometry.",
+        )
+    values = np.array([float(number) for number in cosines])
+    return values[:3] / np.linalg.norm(values[:3]), values[3:] / np.linalg.norm(values[3:])
+
+
+def _check_gaps(
+    gaps: NDArray[np.float64], positions: NDArray[np.float64], normal: NDArray[np.float64]
+) -> None:
+    usual = float(np.median(gaps))
+    if usual < 1e-3 or float(gaps.min()) < 1e-3:
+        raise UnsupportedVolume(
+            "The DICOM series has several images at the same position (time points or repeats).",
+            "Choose a folder with one image per position.",
+        )
+    if float(np.abs(gaps - usual).max()) > 0.1 * usual + 0.01:
+        raise UnsupportedVolume(
+            f"The slices are unevenly spaced ({gaps.min():.2f} to {gaps.max():.2f} mm): some may be missing.",
+            "Copy the whole series, or load it in 3D Slicer, save it as NRRD and open that.",
+        )
+    steps = np.diff(positions, axis=0)
+    shear = steps - np.outer(steps @ normal, normal)
+    if float(np.linalg.norm(shear, axis=1).max()) > 0.05 * usual + 0.01:
+        raise UnsupportedVolume(
+            "The slices were acquired with a tilted gantry.",
+            "Load the series in 3D Slicer, save the volume as NRRD and open that.",
+        )
+
+
+def _display(header: pydicom.Dataset) -> DisplayTags:
+    width, center = _first(header.get("WindowWidth")), _first(header.get("WindowCenter"))
+    modality = str(header.get("Modality", "") or "")
+    if width is None or center is None or width < 1:
+        return DisplayTags(modality)
+    return DisplayTags(modality, width, center)
+
+
+def _first(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = value[0] if len(value) else None
+    try:
+        return float(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,156 @@
+"""Scans from files: read and checked off the event loop, so that what is on the screen stays until it is sure.
+
+Reads NIfTI, NRRD, MetaImage and DICOM through SimpleITK; a folder, or a file of a DICOM series, goes to
+``dicom_series``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from browser_viewer.dicom_series import DisplayTags, find_series, is_dicom, read_display_tags
+from VILAM3SlicerLib.protocol.errors import TooLarge, UnsupportedVolume
+
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
+READABLE = "Readable are NIfTI, NRRD and MetaImage files and folders with a DICOM series."
+MAX_VOXELS = 1 << 31
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A volume as it was read.
+
+    ``voxels`` has shape (K, J, I); ``ijk_to_ras`` (4x4) maps voxel centres to RAS in mm; ``tags`` is what
+    DICOM says of how to show it.
+    """
+
+    name: str
+    voxels: NDArray[np.generic]
+    ijk_to_ras: NDArray[np.float64]
+    tags: DisplayTags
+
+
+def read_scan(path: Path, series: str = "") -> Scan:
+    """Read a scan from a file or a folder with a DICOM series.
+
+    Args:
+        series: which series of a folder with several: its number in the list that the error message gives.
+
+    Raises:
+        UnsupportedVolume: no image, empty, 4D, colour, or a folder without exactly one usable series.
+        TooLarge: more voxels than this viewer handles.
+    """
+    if not path.exists():
+        raise UnsupportedVolume(f"There is no file or folder '{path}'.", "Check the path.")
+    if path.is_dir():
+        return _read_series(path, series)
+    if is_dicom(path):
+        return _from_image(path.name, _read_file(path), read_display_tags(path))
+    return _from_image(path.name, _read_file(path), DisplayTags())
+
+
+def _read_series(folder: Path, series: str) -> Scan:
+    found = find_series(folder, series)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(file) for file in found.files])
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise UnsupportedVolume(
+            f"The DICOM series in '{folder.name}' cannot be read: {_reason(error)}", READABLE
+        ) from error
+    if len(found.files) > 1:
+        image.SetSpacing((*image.GetSpacing()[:2], found.slice_spacing))
+        image.SetDirection(found.direction)
+    return _from_image(folder.name, image, found.display)
+
+
+def _read_file(path: Path) -> sitk.Image:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        _check_header(path.name, reader)
+        return reader.Execute()
+    except RuntimeError as error:
+        raise UnsupportedVolume(
+            f"'{path.name}' cannot be read as an image: {_reason(error)}", READABLE
+        ) from error
+
+
+def _check_header(name: str, reader: sitk.ImageFileReader) -> None:
+    size = reader.GetSize()
+    extra = [count for count in size[3:] if count > 1]
+    if extra:
+        times = " × ".join(str(count) for count in size)
+        raise UnsupportedVolume(
+            f"'{name}' has {len(size)} dimensions ({times}); one 3D volume is needed.",
+            "Save one of its time points or channels as a file of its own and open that.",
+        )
+    if reader.GetNumberOfComponents() > 1:
+        raise UnsupportedVolume(
+            f"'{name}' is a colour or vector image; a volume with one value per voxel is needed.",
+            "Open the original scan instead of a picture of it.",
+        )
+    if len(size) < 3:
+        raise UnsupportedVolume(f"'{name}' is a 2D picture; a 3D volume is needed.", READABLE)
+    if np.prod([float(count) for count in size]) > MAX_VOXELS:
+        raise TooLarge(f"'{name}' has more than {MAX_VOXELS:,} voxels.", "Crop or resample it first.")
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last sentence of ITK's long message, without its memory addresses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[-1] if lines else "no reason given"
+    return text.split("):")[-1].strip().removeprefix("ERROR:").strip()
+
+
+def _from_image(name: str, image: sitk.Image, tags: DisplayTags) -> Scan:
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise UnsupportedVolume(
+            f"'{name}' is a colour image; a volume with one value per voxel is needed.",
+            "Open the original scan instead of a picture of it.",
+        )
+    if image.GetDimension() == 4:
+        image = image[:, :, :, 0]
+    voxels = _usable(name, sitk.GetArrayFromImage(image))
+    return Scan(name, voxels, _ijk_to_ras(image), tags)
+
+
+def _usable(name: str, voxels: NDArray[np.generic]) -> NDArray[np.generic]:
+    if voxels.size == 0:
+        raise UnsupportedVolume(f"'{name}' has no voxels.", READABLE)
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
+        finite = voxels[np.isfinite(voxels)]
+        voxels = np.nan_to_num(voxels, copy=False, nan=float(finite.min()) if finite.size else 0.0)
+    low, high = float(voxels.min()), float(voxels.max())
+    if low == high:
+        raise UnsupportedVolume(
+            f"'{name}' is empty: every voxel has the value {low:g}.", "Open another file of the scan."
+        )
+    return np.ascontiguousarray(_narrow(voxels, low, high))
+
+
+def _narrow(voxels: NDArray[np.generic], low: float, high: float) -> NDArray[np.generic]:
+    """Whole numbers that readers give as float or 64 bits, as int16 or int32: the same values, less memory."""
+    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize < 8:
+        return voxels
+    for kind in (np.int16, np.int32):
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            narrow = voxels.astype(kind)
+            return narrow if np.array_equal(narrow, voxels) else voxels
+    return voxels
+
+
+def _ijk_to_ras(image: sitk.Image) -> NDArray[np.float64]:
+    """ITK's origin, spacing and direction (LPS) as one matrix to RAS."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    matrix[:3, 3] = image.GetOrigin()
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix

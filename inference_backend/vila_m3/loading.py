@@ -19,6 +19,9 @@ from inference_backend.vila_m3.templates import choose_template
 from inference_backend.vila_m3.tokenizer import open_tokenizer
 from VILAM3SlicerLib.protocol.errors import CheckpointError
 
+_LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
+"""What transformers raises over files that it cannot use."""
+
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -41,6 +44,7 @@ def load_model(
     template = choose_template(
         checkpoint.config.get("conversation_template"), tokenizer.has_token("<|start_header_id|>")
     )
+    preprocessor = image_preprocessor(checkpoint)
     place = torch.device(device)
     number = DTYPES[dtype] if isinstance(dtype, str) else dtype
     vision_tower, llm = _load_transformers(checkpoint, place, number)
@@ -48,7 +52,7 @@ def load_model(
         checkpoint=checkpoint,
         tokenizer=tokenizer,
         template=template,
-        preprocessor=image_preprocessor(checkpoint),
+        preprocessor=preprocessor,
         vision_tower=vision_tower,
         projector=_load_projector(checkpoint, place, number),
         llm=llm,
@@ -67,6 +71,8 @@ def _load_transformers(checkpoint: Checkpoint, device: torch.device, dtype: torc
 
 
 def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.dtype) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
+
     placement = {} if device.type == "cpu" else {"device_map": {"": device}}
     try:
         with _without_progress_bars():
@@ -79,7 +85,7 @@ def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.
                 output_loading_info=True,
                 **placement,
             )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+    except (*_LOADING_ERRORS, StrictDataclassError) as error:
         raise CheckpointError(f"{part.folder.name}/ cannot be loaded: {error}", COPY_AGAIN) from error
     wrong = sorted({*report["missing_keys"], *report["unexpected_keys"]})
     if wrong:

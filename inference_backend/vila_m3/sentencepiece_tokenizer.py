@@ -20,6 +20,8 @@ from VILAM3SlicerLib.protocol.errors import CheckpointError
 
 WORD_START = "\u2581"
 
+_DEFAULT_SPECIAL: Mapping[str, str] = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+
 
 class SentencePieceTokenizer:
     """SentencePiece ids with the special tokens cut out of the text first."""
@@ -31,26 +33,24 @@ class SentencePieceTokenizer:
             CheckpointError: the file is no SentencePiece model.
         """
         self._pieces = _open_without_dummy_prefix(path)
-        self._unknown = special.get("unk_token", "<unk>")
         self._added = _added_tokens(config)
-        listed = set(special.values()) | {
-            token for token, entry in _added_entries(config) if entry.get("special", False)
-        }
-        known = {token for token in listed if self.has_token(token)}
+        self._names = {token_id: token for token, token_id in self._added.items()}
+        special = {**_DEFAULT_SPECIAL, **special}
+        known = {token for token in (*special.values(), *_added_special(config)) if self.has_token(token)}
         self._special_ids = {self._id(token) for token in known}
         self._special_splitter = _splitter(known | set(self._added))
+        self._unknown = special["unk_token"]
         self._adds_prefix_space = bool(config.get("add_prefix_space", True))
-        self.bos_id: int | None = self._id(special.get("bos_token", "<s>"))
-        eos_id = self._id(special.get("eos_token", "</s>"))
-        self._before = [self.bos_id] if config.get("add_bos_token", True) else []
+        bos_id, eos_id = self._id(special["bos_token"]), self._id(special["eos_token"])
+        self._before = [bos_id] if config.get("add_bos_token", True) else []
         self._after = [eos_id] if config.get("add_eos_token", False) else []
+        self.bos_id: int | None = bos_id
         self.cleans_up_spaces = bool(config.get("clean_up_tokenization_spaces", False))
         self.vocabulary_size = max([self._pieces.get_piece_size() - 1, *self._added.values()]) + 1
 
     def encode(self, text: str) -> list[int]:
         """See :class:`~inference_backend.vila_m3.tokenizer.Tokenizer`."""
-        ids = [token_id for token_id in self._before if token_id is not None]
-        return [*ids, *self._encode_text(text), *self._after]
+        return [*self._before, *self._encode_text(text), *self._after]
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """See :class:`~inference_backend.vila_m3.tokenizer.Tokenizer`."""
@@ -96,13 +96,12 @@ class SentencePieceTokenizer:
         return list(self._pieces.encode(self._unknown + stretch))[sacrificed:]
 
     def _decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
-        kept = [token_id for token_id in ids if not (skip_special_tokens and token_id in self._special_ids)]
-        names = {token_id: token for token, token_id in self._added.items()}
-        text = ""
-        for position, (name, run) in enumerate(_runs(kept, names)):
-            decoded = name if name is not None else self._decode_run(run, is_first=position == 0)
-            text += decoded
-        return text
+        skipped = self._special_ids if skip_special_tokens else ()
+        kept = [token_id for token_id in ids if token_id not in skipped and token_id < self.vocabulary_size]
+        return "".join(
+            self._decode_run(run, is_first=position == 0) if name is None else name
+            for position, (name, run) in enumerate(_runs(kept, self._names))
+        )
 
     def _decode_run(self, ids: Sequence[int], is_first: bool) -> str:
         pieces = [self._pieces.id_to_piece(token_id) for token_id in ids]
@@ -142,14 +141,14 @@ def _open_without_dummy_prefix(path: Path) -> SentencePieceProcessor:
     return processor
 
 
-def _added_entries(config: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    entries: Mapping[str, Mapping[str, Any]] = config.get("added_tokens_decoder") or {}
-    return [(str(entry["content"]), entry) for entry in entries.values()]
-
-
 def _added_tokens(config: Mapping[str, Any]) -> dict[str, int]:
     entries: Mapping[str, Mapping[str, Any]] = config.get("added_tokens_decoder") or {}
     return {str(entry["content"]): int(token_id) for token_id, entry in entries.items()}
+
+
+def _added_special(config: Mapping[str, Any]) -> list[str]:
+    entries: Mapping[str, Mapping[str, Any]] = config.get("added_tokens_decoder") or {}
+    return [str(entry["content"]) for entry in entries.values() if entry.get("special", False)]
 
 
 def _splitter(tokens: set[str]) -> re.Pattern[str]:

@@ -1,0 +1,128 @@
+"""The engine answers whole conversations and computes nothing twice."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from inference_backend.vila_m3.engine import VilaM3Engine
+from inference_backend.vila_m3.messages import Message, prompt_images
+from inference_backend.vila_m3.sampling import GenerationSettings
+from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, TooLarge
+
+SHORT = GenerationSettings(max_new_tokens=6)
+
+
+@pytest.fixture(scope="module")
+def engine(golden: Path) -> VilaM3Engine:
+    return VilaM3Engine(golden / "s8_llama3" / "checkpoint")
+
+
+@pytest.fixture
+def question(golden: Path) -> Message:
+    png = (golden / "s8_llama3" / "images" / "nonsquare_wide.png").read_bytes()
+    return Message("user", "Cards.\n<image>\nThis is a CT image.\nIs the liver normal?", (png,))
+
+
+def test_description_says_what_answers(engine: VilaM3Engine) -> None:
+    description = engine.description
+    assert (description.template, description.tokens_per_image, description.image_size) == ("llama_3", 9, 76)
+    assert (description.context_length, description.is_demo) == (1024, False)
+    assert (description.device, description.dtype) == ("cpu", "float32")
+
+
+def test_demo_model_says_so(copy_of_checkpoint: Callable[[str], Path]) -> None:
+    folder = copy_of_checkpoint("s3_vicuna3b")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "demo_model": True, "display_name": "Demo"}))
+    description = VilaM3Engine(folder).description
+    assert (description.is_demo, description.name) == (True, "Demo")
+
+
+def test_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError):
+        VilaM3Engine(tmp_path)
+
+
+def test_measured_prepared_and_read_lengths_agree(engine: VilaM3Engine, question: Message) -> None:
+    prepared = engine.prepare([question])
+    reply = engine.reply([question], SHORT)
+    assert "".join(reply) == reply.text
+    assert engine.measure([question]) == prepared.tokens == reply.usage.prompt_tokens
+    assert prepared.text == engine.model.prompt([question])
+
+
+def test_prepared_images_are_what_the_model_sees(engine: VilaM3Engine, question: Message) -> None:
+    (png,) = engine.prepare([question]).images
+    seen = Image.open(io.BytesIO(png))
+    assert (seen.mode, seen.size) == ("RGB", (76, 76))
+    expected = engine.model.preprocessor.as_seen(prompt_images([question])[0])
+    assert seen.tobytes() == expected.tobytes()
+
+
+def test_reply_equals_that_of_the_single_steps(engine: VilaM3Engine, question: Message) -> None:
+    from inference_backend.vila_m3.generation import Reply
+
+    model = engine.model
+    features = model.image_features(prompt_images([question]))
+    embeds = model.inputs_embeds(model.input_ids(model.prompt([question])), features)
+    assert "".join(engine.reply([question], SHORT)) == "".join(Reply(model, embeds, SHORT))
+
+
+def test_feedback_turn_reads_only_what_is_new(engine: VilaM3Engine, question: Message) -> None:
+    first = engine.reply([question], SHORT)
+    "".join(first)
+    feedback = [question, Message("assistant", "Let me call."), Message("expert", "The results are x.")]
+    second = engine.reply(feedback, SHORT)
+    "".join(second)
+    end_of_question = engine.measure([question]) - len(engine.model.input_ids("assistant<|end_header_id|>"))
+    assert second.usage.reused_tokens >= end_of_question - 3
+    fresh = VilaM3Engine(engine.model.checkpoint.folder).reply(feedback, SHORT)
+    assert "".join(fresh) == second.text
+    assert fresh.usage.reused_tokens == 0
+
+
+def test_warm_up_makes_the_cards_free(golden: Path) -> None:
+    engine = VilaM3Engine(golden / "s3_vicuna3b" / "checkpoint")
+    cards = "A list of models. " * 20
+    engine.warm_up([Message("user", cards)])
+    reply = engine.reply([Message("user", f"{cards}Segment the lungs.")], SHORT)
+    "".join(reply)
+    assert reply.usage.reused_tokens >= len(engine.model.input_ids(cards)) - 2
+
+
+def test_image_features_are_computed_once(
+    engine: VilaM3Engine, question: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    "".join(engine.reply([question], SHORT))
+    monkeypatch.setattr(engine.model, "vision_tower", None)
+    "".join(engine.reply([question], SHORT))
+
+
+def test_conversation_that_does_not_fit_is_refused_not_cut(engine: VilaM3Engine, question: Message) -> None:
+    with pytest.raises(TooLarge, match="1024"):
+        engine.reply([Message("user", question.text + " word" * 2000, question.images)], SHORT)
+    assert "".join(engine.reply([question], SHORT))
+
+
+def test_answer_ends_at_the_end_of_the_context(engine: VilaM3Engine) -> None:
+    length = 0
+    words = 100
+    while length < 1000:
+        words += 1
+        message = Message("user", "word " * words)
+        length = engine.measure([message])
+    endless = GenerationSettings(max_new_tokens=500, min_new_tokens=500, temperature=1.5, seed=4)
+    reply = engine.reply([message], endless)
+    "".join(reply)
+    assert reply.usage.prompt_tokens + reply.usage.completion_tokens <= 1024
+
+
+def test_image_missing_from_its_place_is_refused(engine: VilaM3Engine) -> None:
+    with pytest.raises(InvalidRequest, match="places for images"):
+        engine.reply([Message("user", "<image>?")], SHORT)

@@ -19,8 +19,8 @@ ALLOWED = {
     "inference_backend/experts": {"experts", "imaging", "conversation.model_cards", "conversation.wording"},
     "inference_backend/conversation": {"conversation"},
     "inference_backend/store": {"store", "imaging"},
-    "inference_backend/runtime": {"runtime", "conversation", "experts", "imaging", "store", "vila_m3"},
-    "inference_backend/service": {"service", "conversation", "store"},
+    "inference_backend/runtime": {"runtime", "failures", "conversation", "experts", "imaging", "store", "vila_m3"},
+    "inference_backend/service": {"service", "failures", "conversation", "store"},
 }
 
 

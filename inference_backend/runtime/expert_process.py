@@ -1,0 +1,140 @@
+"""The experts in a process of their own, as the conversation knows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from inference_backend.conversation.interfaces import ExpertCall, ExpertOutcome, ExpertStep, View
+from inference_backend.conversation.model_cards import ModelCard
+from inference_backend.runtime.supervisor import Readiness, RestartPolicy, SupervisedProcess
+from inference_backend.runtime.worker import MakeWorker, Worker
+from inference_backend.store.store import Store
+from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest
+from VILAM3SlicerLib.protocol.messages import ExpertDescription
+
+PATIENCE = 1.0
+"""Seconds that a cancelled expert may go on before its process is killed; it loads in a moment again."""
+
+
+@dataclass(frozen=True)
+class ExpertTask:
+    """A call with its files: the volume to read and the labelmap to write.
+
+    Answered by ExpertSteps and one ExpertOutcome, whose ``result_id`` is not None if ``labelmap`` was written.
+    """
+
+    expert: str
+    arguments: str
+    views: tuple[View, ...]
+    volume: Path
+    labelmap: Path
+
+
+@dataclass(frozen=True)
+class ListedExpert:
+    """An expert as its process describes it after loading."""
+
+    card: ModelCard
+    version: str
+    unavailable_because: str
+
+
+@dataclass(frozen=True)
+class LoadInstalledExperts:
+    """Makes the worker, in the child. ``device`` may be ``auto``."""
+
+    device: str
+
+    def __call__(self) -> Worker:
+        from inference_backend.runtime.expert_worker import load  # imports what the experts need
+
+        return load(self.device)
+
+
+class ExpertProcess:
+    """Implements ``ExpertPool`` with a supervised process; volumes and labelmaps travel as files."""
+
+    def __init__(
+        self,
+        make_worker: MakeWorker,
+        store: Store,
+        patience: float = PATIENCE,
+        policy: RestartPolicy | None = None,
+    ) -> None:
+        self._process = SupervisedProcess("The expert", make_worker, ExpertError, patience, policy)
+        self._store = store
+
+    @property
+    def readiness(self) -> Readiness:
+        return self._process.readiness
+
+    @property
+    def detail(self) -> str:
+        """Why the experts failed, empty while they have not."""
+        return self._process.detail
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Begin to load; returns at once."""
+        await self._process.start()
+
+    async def stop(self) -> None:
+        """End the process."""
+        await self._process.stop()
+
+    async def until_ready(self) -> None:
+        """Wait while they load. Raises ExpertError where they failed for good."""
+        await self._process.until_ready()
+
+    def descriptions(self) -> Sequence[ExpertDescription]:
+        """All experts, those that cannot run with the reason; none before they have been loaded."""
+        return [_description(expert) for expert in self._listed()]
+
+    def offered(self) -> Sequence[ModelCard]:
+        """The cards of the experts that can run now; none where their process failed for good."""
+        if self.readiness == "failed":
+            return []
+        return [expert.card for expert in self._listed() if not expert.unavailable_because]
+
+    def version(self, expert: str) -> str:
+        """The version of an offered expert."""
+        return next(listed.version for listed in self._listed() if listed.card.name == expert)
+
+    async def run(self, call: ExpertCall) -> AsyncIterator[ExpertStep | ExpertOutcome]:
+        """Progress, then one outcome. Raises VilaM3Error, see ``ExpertPool``."""
+        if call.volume is None:
+            raise InvalidRequest("There is no volume for the expert.", "Open a scan, then ask again.")
+        with ExitStack() as files:
+            volume = files.enter_context(self._store.volumes.using(call.volume))
+            labelmap = files.enter_context(self._store.results.incoming())
+            task = ExpertTask(call.expert, call.arguments, call.views, volume, labelmap)
+            async for item in self._process.run(task):
+                yield item if isinstance(item, ExpertStep) else await self._keep(item, labelmap)
+
+    async def _keep(self, outcome: ExpertOutcome, labelmap: Path) -> ExpertOutcome:
+        if outcome.result_id is None:
+            return outcome
+        return replace(outcome, result_id=await asyncio.to_thread(self._store.keep_result, labelmap))
+
+    def _listed(self) -> Sequence[ListedExpert]:
+        return self._process.info or ()
+
+
+def _description(expert: ListedExpert) -> ExpertDescription:
+    card = expert.card
+    return ExpertDescription(
+        name=card.name,
+        modality=card.modality,
+        task=card.task,
+        overview=card.overview,
+        version=expert.version,
+        arguments=card.arguments,
+        unavailable_because=expert.unavailable_because,
+    )

@@ -1,0 +1,95 @@
+"""The language model in a process of its own, as the conversation knows it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from inference_backend.conversation.interfaces import Message, PreparedPrompt, ReplyEnd, Sampling
+from inference_backend.runtime.supervisor import Readiness, RestartPolicy, SupervisedProcess
+from inference_backend.runtime.worker import MakeWorker, Worker
+from VILAM3SlicerLib.protocol.errors import ModelError
+from VILAM3SlicerLib.protocol.messages import ModelDescription
+
+PATIENCE = 60.0
+"""Seconds that a cancelled reply may go on before the process is killed; loading it again takes longer."""
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Asks for the prompt; answered by one PreparedPrompt."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Asks for a reply; answered by pieces of text and a ReplyEnd."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class LoadVilaM3:
+    """Makes the worker, in the child. ``device`` may be ``auto``."""
+
+    checkpoint: Path
+    device: str
+
+    def __call__(self) -> Worker:
+        from inference_backend.runtime.model_worker import load  # imports torch
+
+        return load(self.checkpoint, self.device)
+
+
+class ModelProcess:
+    """Implements ``LanguageModel`` with a supervised process."""
+
+    def __init__(
+        self, make_worker: MakeWorker, patience: float = PATIENCE, policy: RestartPolicy | None = None
+    ) -> None:
+        self._process = SupervisedProcess("The model", make_worker, ModelError, patience, policy)
+
+    @property
+    def readiness(self) -> Readiness:
+        return self._process.readiness
+
+    @property
+    def detail(self) -> str:
+        """Why it failed, empty while it has not."""
+        return self._process.detail
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def description(self) -> ModelDescription:
+        """Known once the model has been loaded, also while its process is being restarted."""
+        if self._process.info is None:
+            raise ModelError(self.detail or "The model is still being loaded.", "Ask again in a moment.")
+        return cast(ModelDescription, self._process.info)
+
+    async def start(self) -> None:
+        """Begin to load; returns at once."""
+        await self._process.start()
+
+    async def stop(self) -> None:
+        """End the process."""
+        await self._process.stop()
+
+    async def until_ready(self) -> None:
+        """Wait while it loads. Raises ModelError (CheckpointError) where it failed for good."""
+        await self._process.until_ready()
+
+    async def prepare(self, messages: Sequence[Message]) -> PreparedPrompt:
+        """The prompt that ``reply`` would use, without generating."""
+        prepared = [item async for item in self._process.run(Prepare(tuple(messages)))]
+        return cast(PreparedPrompt, prepared[0])
+
+    def reply(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | ReplyEnd]:
+        """The reply, piece by piece, then a ReplyEnd. Raises ModelError where the process died."""
+        return self._process.run(Generate(tuple(messages), sampling))

@@ -1,0 +1,110 @@
+"""Puts the service together with the processes behind it, and runs it."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference_backend.conversation.loop import Conversation
+from inference_backend.runtime.expert_process import ExpertProcess, LoadInstalledExperts
+from inference_backend.runtime.model_process import LoadVilaM3, ModelProcess
+from inference_backend.service.app import create_app
+from inference_backend.service.server import address, listen, print_ready_line, run_server
+from inference_backend.service.settings import ServiceSettings
+from inference_backend.store.folder import ServiceFolder, default_root
+from inference_backend.store.store import Store
+from VILAM3SlicerLib.protocol.errors import InvalidRequest
+
+KEY_VARIABLE = "VILAM3_KEY"
+MIN_KEY_LENGTH = 16
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How ``python -m inference_backend serve`` was called."""
+
+    model: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    allow_remote: bool = False
+    key_file: Path | None = None
+    device: str = "auto"
+    store: Path | None = None
+    keep_scans: bool = False
+    parent_pid: int | None = None
+
+
+def serve(options: ServeOptions) -> None:
+    """Run the backend until it is told to end.
+
+    Raises:
+        InvalidRequest: the options cannot be served; the message says why.
+    """
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    check_host(options.host, options.allow_remote)
+    listener = listen(options.host, options.port)
+    with listener, ServiceFolder(options.store or default_root(), options.keep_scans) as folder:
+        key, key_file = find_key(options.key_file, folder.path)
+        store = Store(folder)
+        model = ModelProcess(LoadVilaM3(options.model, options.device))
+        experts = ExpertProcess(LoadInstalledExperts(options.device), store)
+        settings = ServiceSettings(key, _hosts(options.host))
+        app = create_app(settings, store, model, experts, Conversation(model, experts, store).run)
+        url = address(listener)
+        run_server(app, listener, lambda: print_ready_line(url, key_file), options.parent_pid)
+
+
+def check_host(host: str, allow_remote: bool) -> None:
+    """Refuse to be reached from other machines unless that was asked for.
+
+    Raises:
+        InvalidRequest: no IP address, or one that other machines reach.
+    """
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise InvalidRequest(f"'{host}' is not an IP address.", "Use --host 127.0.0.1.") from None
+    if not is_loopback and not allow_remote:
+        raise InvalidRequest(
+            f"With --host {host} other machines could reach the scans, over an unencrypted connection.",
+            "Use --host 127.0.0.1, or add --allow-remote if that is really wanted (behind a TLS proxy).",
+        )
+
+
+def find_key(key_file: Path | None, folder: Path) -> tuple[str, str | None]:
+    """The key and the file that holds it: the given file, the environment, or a new random one.
+
+    A new key is written, for its owner only, to ``key_file`` or, without one, into ``folder``.
+
+    Raises:
+        InvalidRequest: the key is too short to be safe.
+    """
+    if key_file is not None and key_file.exists():
+        return _checked(key_file.read_text().strip(), str(key_file)), str(key_file)
+    if key_file is None and KEY_VARIABLE in os.environ:
+        return _checked(os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE), None
+    path = key_file or folder / "key"
+    key = secrets.token_urlsafe(32)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key)
+    return key, str(path)
+
+
+def _checked(key: str, source: str) -> str:
+    if len(key) < MIN_KEY_LENGTH:
+        raise InvalidRequest(
+            f"The key in {source} has fewer than {MIN_KEY_LENGTH} characters.", "Use a longer random one."
+        )
+    return key
+
+
+def _hosts(host: str) -> frozenset[str]:
+    """The names under which the service may be addressed; any, where other machines may reach it."""
+    loopback = frozenset({"127.0.0.1", "localhost", "::1"})
+    return loopback | {host} if host == "localhost" or ipaddress.ip_address(host).is_loopback else frozenset()

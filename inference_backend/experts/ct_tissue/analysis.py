@@ -1,0 +1,63 @@
+"""What has been found in one CT so far; each structure is computed when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from inference_backend.experts.ct_tissue import morphology
+from inference_backend.experts.ct_tissue.airways import BRONCHIAL_WALL_MM, find_airways
+from inference_backend.experts.ct_tissue.body import find_body
+from inference_backend.experts.ct_tissue.lungs import find_aerated_lungs, split_lungs
+from inference_backend.experts.ct_tissue.structures import Tissue
+from inference_backend.experts.ct_tissue.working_grid import Mask, WorkingGrid
+
+Step = Callable[[str], None]
+"""Told what is done next; raises Cancelled where the person has stopped the expert."""
+
+
+class TissueAnalysis:
+    """The structures of one CT as masks on its working grid."""
+
+    def __init__(self, grid: WorkingGrid, step: Step) -> None:
+        self._grid = grid
+        self._step = step
+
+    def mask(self, tissue: Tissue) -> Mask:
+        """Where a tissue is. Masks may overlap; the one with the lower label value has the voxel."""
+        match tissue:
+            case Tissue.LEFT_LUNG:
+                return self.lungs[0]
+            case Tissue.RIGHT_LUNG:
+                return self.lungs[1]
+            case Tissue.AIRWAYS:
+                return self.airways
+            case Tissue.OTHER_BODY:
+                return self.body
+
+    @cached_property
+    def body(self) -> Mask:
+        self._step("finding the body")
+        return find_body(self._grid.hounsfield, self._grid.spacing)
+
+    @cached_property
+    def airways(self) -> Mask:
+        """Air and inner walls of windpipe and bronchi outside the lungs."""
+        return self._bronchial_tree & ~self.lungs[0] & ~self.lungs[1]
+
+    @cached_property
+    def lungs(self) -> tuple[Mask, Mask]:
+        aerated = self._aerated_lungs & ~self._bronchial_tree
+        self._step("telling left from right lung")
+        return split_lungs(aerated, self.body, self._grid.spacing)
+
+    @cached_property
+    def _aerated_lungs(self) -> Mask:
+        self._step("finding the lungs")
+        return find_aerated_lungs(self._grid.hounsfield, self.body, self._grid.spacing)
+
+    @cached_property
+    def _bronchial_tree(self) -> Mask:
+        self._step("following the airways")
+        lumen = find_airways(self._grid.hounsfield, self.body, self._aerated_lungs, self._grid.spacing)
+        return morphology.dilate(lumen, BRONCHIAL_WALL_MM, self._grid.spacing) & self._aerated_lungs

@@ -1,0 +1,70 @@
+"""Morphology in millimetres on anisotropic grids, by exact Euclidean distance.
+
+Outside the grid nothing is known: erosion does not start from the border.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK
+from scipy import ndimage
+
+from inference_backend.experts.ct_tissue.working_grid import Mask
+
+Spacing = tuple[float, float, float]
+
+
+def distance_to(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
+    """Distance in mm of each voxel to the nearest one of ``mask``; 0 inside, infinite where it is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    image.SetSpacing(spacing[::-1])  # SimpleITK reads the last axis of an array as x
+    outside = SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
+    distance: npt.NDArray[np.float32] = np.maximum(SimpleITK.GetArrayFromImage(outside), 0)
+    return distance
+
+
+def dilate(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
+    """All voxels within ``millimetres`` of ``mask``."""
+    return distance_to(mask, spacing) <= millimetres
+
+
+def erode(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
+    """The voxels of ``mask`` that are farther than ``millimetres`` from its outside."""
+    return distance_to(~mask, spacing) > millimetres
+
+
+def close(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
+    """Fill gaps and dents that a ball of the radius ``millimetres`` does not fit into."""
+    return erode(dilate(mask, millimetres, spacing), millimetres, spacing) | mask
+
+
+def open_(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
+    """Remove what a ball of the radius ``millimetres`` does not fit into."""
+    return dilate(erode(mask, millimetres, spacing), millimetres, spacing) & mask
+
+
+def fill_slices(mask: Mask) -> Mask:
+    """Fill the holes of each axial slice."""
+    return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
+
+
+def touching(mask: Mask, seeds: Mask) -> Mask:
+    """The connected components of ``mask`` (by faces) that contain a voxel of ``seeds``."""
+    components, count = ndimage.label(mask)
+    keep = np.zeros(count + 1, bool)
+    keep[components[seeds & mask]] = True
+    keep[0] = False
+    kept: Mask = keep[components]
+    return kept
+
+
+def larger_than(mask: Mask, voxels: float) -> Mask:
+    """The connected components of ``mask`` (by faces) with at least ``voxels`` voxels."""
+    components, _ = ndimage.label(mask)
+    keep = np.bincount(components.ravel()) >= voxels
+    keep[0] = False
+    kept: Mask = keep[components]
+    return kept

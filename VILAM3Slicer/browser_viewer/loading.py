@@ -1,4 +1,4 @@
-"""Scans from files: read and checked off the event loop, so that what is on the screen stays until it is sure.
+"""Scans from files, read and checked off the event loop: what is on the screen stays until it is sure.
 
 Reads NIfTI, NRRD, MetaImage and DICOM through SimpleITK; a folder, or a file of a DICOM series, goes to
 ``dicom_series``.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 
 from browser_viewer.dicom_series import DisplayTags, find_series, is_dicom, read_display_tags
@@ -56,7 +56,7 @@ def read_scan(path: Path, series: str = "") -> Scan:
 
 def _read_series(folder: Path, series: str) -> Scan:
     found = find_series(folder, series)
-    reader = sitk.ImageSeriesReader()
+    reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames([str(file) for file in found.files])
     try:
         image = reader.Execute()
@@ -70,8 +70,8 @@ def _read_series(folder: Path, series: str) -> Scan:
     return _from_image(folder.name, image, found.display)
 
 
-def _read_file(path: Path) -> sitk.Image:
-    reader = sitk.ImageFileReader()
+def _read_file(path: Path) -> SimpleITK.Image:
+    reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -83,7 +83,7 @@ def _read_file(path: Path) -> sitk.Image:
         ) from error
 
 
-def _check_header(name: str, reader: sitk.ImageFileReader) -> None:
+def _check_header(name: str, reader: SimpleITK.ImageFileReader) -> None:
     size = reader.GetSize()
     extra = [count for count in size[3:] if count > 1]
     if extra:
@@ -110,7 +110,7 @@ def _reason(error: RuntimeError) -> str:
     return text.split("):")[-1].strip().removeprefix("ERROR:").strip()
 
 
-def _from_image(name: str, image: sitk.Image, tags: DisplayTags) -> Scan:
+def _from_image(name: str, image: SimpleITK.Image, tags: DisplayTags) -> Scan:
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise UnsupportedVolume(
             f"'{name}' is a colour image; a volume with one value per voxel is needed.",
@@ -118,7 +118,7 @@ def _from_image(name: str, image: sitk.Image, tags: DisplayTags) -> Scan:
         )
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
-    voxels = _usable(name, sitk.GetArrayFromImage(image))
+    voxels = _usable(name, SimpleITK.GetArrayFromImage(image))
     return Scan(name, voxels, _ijk_to_ras(image), tags)
 
 
@@ -137,7 +137,7 @@ def _usable(name: str, voxels: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _narrow(voxels: NDArray[np.generic], low: float, high: float) -> NDArray[np.generic]:
-    """Whole numbers that readers give as float or 64 bits, as int16 or int32: the same values, less memory."""
+    """Whole numbers that came as float or 64 bits, as int16 or int32: the same values in less memory."""
     if voxels.dtype.kind in "iu" and voxels.dtype.itemsize < 8:
         return voxels
     for kind in (np.int16, np.int32):
@@ -148,7 +148,7 @@ def _narrow(voxels: NDArray[np.generic], low: float, high: float) -> NDArray[np.
     return voxels
 
 
-def _ijk_to_ras(image: sitk.Image) -> NDArray[np.float64]:
+def _ijk_to_ras(image: SimpleITK.Image) -> NDArray[np.float64]:
     """ITK's origin, spacing and direction (LPS) as one matrix to RAS."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())

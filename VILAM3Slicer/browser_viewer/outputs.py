@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from PIL import Image
 
 from browser_viewer.overview import coloured_share, panel_corner
@@ -104,11 +104,11 @@ def _check_view(path: Path, panel: tuple[int, int]) -> str:
 
 
 def _check_segmentation(path: Path) -> str:
-    image = sitk.ReadImage(str(path))
+    image = SimpleITK.ReadImage(str(path))
     names = [key for key in image.GetMetaDataKeys() if key.endswith("_Name") and key.startswith("Segment")]
     if not names:
         return "it names no segment"
-    return "" if int(np.max(sitk.GetArrayViewFromImage(image))) > 0 else "all its voxels are empty"
+    return "" if int(np.max(SimpleITK.GetArrayViewFromImage(image))) > 0 else "all its voxels are empty"
 
 
 def _check_measurements(path: Path, segmentation: Path) -> str:

@@ -50,7 +50,7 @@ class TerminalView:
     def _show_activity(self, turn: Turn) -> None:
         run = turn.experts[-1] if turn.experts and turn.experts[-1].is_running else None
         text = f"{run.call.expert} {run.fraction:4.0%} {run.message}" if run else turn.activity
-        if text and text != self._activity and text != "Answering":
+        if text and text not in (self._activity, "Answering"):
             self.say(f"  [{text}]")
         self._activity = text
 

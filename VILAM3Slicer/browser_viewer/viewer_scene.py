@@ -1,3 +1,161 @@
 """The scan on the screen and its segments, as the conversation sees them (``chat.interfaces.Scene``)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from browser_viewer.loading import Scan
+from browser_viewer.slicer_views import add_scan
+from VILAM3SlicerLib.chat.interfaces import PackedVolume
+from VILAM3SlicerLib.chat.report import ScanFacts
+from VILAM3SlicerLib.chat.turn import QuestionImage
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.events import ExpertResult
+from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.scene.capture import capture
+from VILAM3SlicerLib.scene.modality import guess_modality
+from VILAM3SlicerLib.scene.segment_origin import Origin
+from VILAM3SlicerLib.scene.segmentation import (
+    ResultSegments,
+    find_segmentation,
+    segment_ids,
+    segment_of,
+)
+from VILAM3SlicerLib.scene.terminology import SlicerTerminology
+from VILAM3SlicerLib.scene.views import slice_view
+from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """A segment as a list shows it; ``rgb`` is 0 to 255."""
+
+    segment_id: str
+    name: str
+    rgb: tuple[int, int, int]
+    volume_ml: float
+    visible: bool
+    source: str
+
+
+class ViewerScene:
+    """One scan at a time, with the segments that experts found in it.
+
+    ``modality`` may be set by the person; ``asked_view`` is the slice view whose picture is sent.
+    """
+
+    def __init__(self, scene: Any, app_logic: Any) -> None:
+        self.modality = "Unknown"
+        self.asked_view = "Red"
+        self._scene = scene
+        self._app_logic = app_logic
+        self._results = ResultSegments(scene, SlicerTerminology(app_logic))
+        self._node: Any = None
+        self._packed: PackedVolume | None = None
+        self._sizes: dict[str, float] = {}
+
+    def open(self, scan: Scan) -> Any:
+        """Show another scan; the one before and its segments leave the scene. Returns the volume node."""
+        before = self._node
+        node = add_scan(self._scene, scan)
+        if before is not None:
+            segmentation = find_segmentation(self._scene, before)
+            for old in (segmentation, before):
+                if old is not None:
+                    self._scene.RemoveNode(old)
+        self._node, self._packed, self._sizes = node, None, {}
+        self.modality = guess_modality(self._scene, node)
+        return node
+
+    @property
+    def facts(self) -> ScanFacts | None:
+        """What a report says of the scan; None without one."""
+        if self._node is None:
+            return None
+        size = self._node.GetImageData().GetDimensions()
+        content_hash = self._packed.sha256 if self._packed else ""
+        return ScanFacts(self.modality, size, self._node.GetSpacing(), content_hash)
+
+    def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
+        """The picture of the asked view, as it will be sent."""
+        view = slice_view(self._app_logic, self.asked_view)
+        content_hash = self._packed.sha256 if self._packed else None
+        seen = capture(view, mode, self.modality, content_hash)
+        return (QuestionImage(seen.png, seen.geometry),)
+
+    def pack_volume(self) -> Callable[[], PackedVolume] | None:
+        """Hashes the voxels, once for each scan."""
+        if self._node is None:
+            return None
+        volume = read_volume(self._node)
+        node = self._node
+
+        def pack() -> PackedVolume:
+            packed = self._packed or PackedVolume(hash_volume(volume), tuple(nrrd_pieces(volume)))
+            if node is self._node:
+                self._packed = packed
+            return packed
+
+        return pack
+
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> None:
+        """Put an expert's segments on the views."""
+        if self._node is None:
+            raise SceneError("The scan of this question is no longer open.")
+        origin = Origin(turn_id, result.expert, result.version)
+        ids = self._results.add(self._node, labelmap, result.segments, origin)
+        self._sizes.update({ids[one.name]: one.volume_ml for one in result.segments if one.name in ids})
+
+    def remove_results(self, turn_id: str) -> None:
+        """Take back the segments of a turn."""
+        if self._node is not None:
+            self._results.remove_turn(self._node, turn_id)
+
+    def rows(self) -> list[SegmentRow]:
+        """The segments in their order."""
+        node = self.segmentation
+        return [self._row(node, one) for one in segment_ids(node)] if node is not None else []
+
+    @property
+    def segmentation(self) -> Any:
+        """The segmentation node of the scan, None while nothing was found."""
+        return find_segmentation(self._scene, self._node) if self._node is not None else None
+
+    def _row(self, node: Any, segment_id: str) -> SegmentRow:
+        from VILAM3SlicerLib.scene.segment_origin import read_origin
+
+        segment = segment_of(node, segment_id)
+        red, green, blue = (round(255 * channel) for channel in segment.GetColor())
+        origin = read_origin(segment)
+        return SegmentRow(
+            segment_id,
+            segment.GetName(),
+            (red, green, blue),
+            self._sizes.get(segment_id, 0.0),
+            bool(node.GetDisplayNode().GetSegmentVisibility(segment_id)),
+            f"{origin.expert} {origin.version}" if origin else "",
+        )
+
+    def go_to(self, name: str) -> None:
+        """Bring the slice views to a segment."""
+        import slicer
+
+        node = self.segmentation
+        row = next(row for row in self.rows() if row.name == name)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(self._scene, *node.GetSegmentCenterRAS(row.segment_id), 1)
+
+    async def surfaces_built(self) -> None:
+        """Wait for the surfaces."""
+        self.segmentation.CreateClosedSurfaceRepresentation()
+
+    def save_segmentation(self, path: Path) -> None:
+        """Write the segments as .seg.nrrd."""
+        import slicer
+
+        storage = slicer.vtkMRMLSegmentationStorageNode()
+        storage.SetFileName(str(path))
+        storage.WriteData(self.segmentation)

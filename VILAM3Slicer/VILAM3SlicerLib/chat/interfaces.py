@@ -14,6 +14,7 @@ from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 
 Value = TypeVar("Value")
 OnError = Callable[[VilaM3Error], None]
@@ -76,8 +77,12 @@ class Scene(Protocol):
     def pack_volume(self) -> Callable[[], PackedVolume] | None:
         """Work, to be done in the background, that packs the volume on the screen; None without a volume."""
 
-    def show_result(self, turn_id: str, result: ExpertResult, labelmap: bytes) -> None:
-        """Put an expert's segments (a labelmap as NRRD) on the views."""
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> None:
+        """Put an expert's segments on the views.
+
+        Raises:
+            SceneError: they do not fit the scan any more.
+        """
 
     def remove_results(self, turn_id: str) -> None:
         """Take back what ``show_result`` showed for a turn; nothing else is touched."""

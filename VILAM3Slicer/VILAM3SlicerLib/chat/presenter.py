@@ -15,6 +15,7 @@ from VILAM3SlicerLib.chat.turn import Question, Turn
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, NotFound, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd
 
 MAX_QUESTION = 8000
 """Characters, where the backend names no limit."""
@@ -225,17 +226,22 @@ class Presenter:
         self._transport.get_image(name, keep, give_up)
 
     def _show(self, turn_id: str, result: ExpertResult) -> Callable[[bytes], None]:
-        def show(labelmap: bytes) -> None:
+        notice = self._notice(turn_id)
+
+        def show(labelmap: NrrdVolume) -> None:
             try:
                 if self.turn(turn_id) is not None:
                     self._scene.show_result(turn_id, result, labelmap)
             except VilaM3Error as error:
-                self._notice(turn_id)(error)
+                notice(error)
             else:
                 self._fetching -= 1
-            self.on_change()
+                self.on_change()
 
-        return show
+        def unpack(data: bytes) -> None:
+            self._host.in_background(lambda: decode_nrrd(data), show, notice)
+
+        return unpack
 
     def _notice(self, turn_id: str) -> Callable[[VilaM3Error], None]:
         def notice(error: VilaM3Error) -> None:

@@ -19,7 +19,15 @@ ALLOWED = {
     "inference_backend/experts": {"experts", "imaging", "conversation.model_cards", "conversation.wording"},
     "inference_backend/conversation": {"conversation"},
     "inference_backend/store": {"store", "imaging"},
-    "inference_backend/runtime": {"runtime", "failures", "conversation", "experts", "imaging", "store", "vila_m3"},
+    "inference_backend/runtime": {
+        "runtime",
+        "failures",
+        "conversation",
+        "experts",
+        "imaging",
+        "store",
+        "vila_m3",
+    },
     "inference_backend/service": {"service", "failures", "conversation", "store"},
 }
 
@@ -44,7 +52,9 @@ def test_backend_parts_import_only_what_lies_below_them(repository: Path, part: 
         for name in imported(path):
             if name.startswith("inference_backend."):
                 inner = name.removeprefix("inference_backend.")
-                assert any(inner == ok or inner.startswith(f"{ok}.") for ok in ALLOWED[part]), f"{path}: {name}"
+                assert any(inner == ok or inner.startswith(f"{ok}.") for ok in ALLOWED[part]), (
+                    f"{path}: {name}"
+                )
 
 
 def test_backend_knows_of_the_front_end_only_the_wire(repository: Path) -> None:
@@ -72,7 +82,9 @@ def test_chat_needs_no_toolkit_and_no_scene_classes(repository: Path) -> None:
 @pytest.mark.parametrize("module", ["inference_backend.service", "inference_backend.conversation.loop"])
 def test_the_http_process_stays_free_of_heavy_packages(repository: Path, module: str) -> None:
     code = f"import {module}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=repository
+    )
     assert run.stdout.strip() == "[]"
 
 

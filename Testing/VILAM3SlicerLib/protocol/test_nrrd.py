@@ -23,7 +23,9 @@ def make_volume(dtype: str = "int16") -> Volume:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
+)
 def test_voxels_and_geometry_survive_the_trip(dtype: str, compress: bool) -> None:
     volume = make_volume(dtype)
     back = Volume.from_nrrd(decode_nrrd(encode_nrrd(volume.to_nrrd(), compress)))

@@ -15,7 +15,9 @@ def test_all_published_cards_equal_the_published_text_in_any_order_of_registrati
 
 def test_lines_of_unavailable_experts_are_left_out(golden: Path) -> None:
     lines = (golden / "model_cards.txt").read_text().splitlines(keepends=True)
-    assert compose_cards([PUBLISHED_CARDS[3], PUBLISHED_CARDS[1]]) == "".join([lines[0], *lines[2:5:2], lines[5]])
+    assert compose_cards([PUBLISHED_CARDS[3], PUBLISHED_CARDS[1]]) == "".join(
+        [lines[0], *lines[2:5:2], lines[5]]
+    )
 
 
 def test_own_experts_follow_the_published_ones() -> None:

@@ -36,6 +36,12 @@ def _millilitres(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 10 else f"{volume:.1f}"
 
 
+def classification_result(findings: Sequence[tuple[str, bool]]) -> str:
+    """Tell the model what was found in a chest X-ray: pairs of a finding and whether it is there."""
+    listed = "".join(f"{name}: {'yes' if present else 'no'}\n" for name, present in findings)
+    return f"The resulting predictions are:\n{listed}."
+
+
 def use_result(question: str) -> str:
     """Ask the model to answer with an expert's result."""
     return f"\nUse this result to respond to this prompt:\n{question}"

@@ -17,7 +17,7 @@ from inference_backend.installation.layout import Layout
 from inference_backend.installation.lock import exclusive
 from inference_backend.installation.processes import run_passing_through, termination_as_interrupt
 from inference_backend.installation.progress import Progress, duration
-from inference_backend.installation.sample_data import demo_data_steps, test_data_steps
+from inference_backend.installation.sample_data import demo_data_steps, reference_data_steps
 from inference_backend.installation.steps import Step, run_steps
 
 INTERRUPTED = 130
@@ -59,7 +59,7 @@ def serve(layout: Layout, options: argparse.Namespace) -> int:
 def test(layout: Layout, options: argparse.Namespace) -> int:
     """Set up everything, then run the linter, the type checker and the tests."""
     agree = _consent(options)
-    steps = [*_demo_steps(layout, agree, ("viewer", "test")), *test_data_steps(layout)]
+    steps = [*_demo_steps(layout, agree, ("viewer", "test")), *reference_data_steps(layout)]
     _set_up(layout, steps)
     _offer_chromium(layout, agree)
     checks = [["ruff", "check", "."], ["mypy"], ["pytest", *options.pytest_arguments]]
@@ -172,6 +172,8 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--volume", type=Path, metavar="SCAN", help="a NIfTI, NRRD or MHA file or a DICOM folder"
     )
+    parser.add_argument("--series", metavar="N", help="which series of a DICOM folder, by its number")
+    parser.add_argument("--modality", help="CT, MRI, CXR or US, for a file that does not say it")
     parser.add_argument("--port", type=int, default=0, help="port of the web page (default: any free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address but open no browser")
     _add_keep_scans(parser)

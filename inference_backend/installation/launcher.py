@@ -32,7 +32,7 @@ class ReadyLine:
 def interactive(layout: Layout, options: argparse.Namespace) -> int:
     """Run backend and viewer until Ctrl+C; the exit code of the one that ends by itself."""
     with _backend(layout, 0, layout.demo_model, options.keep_scans) as (backend, ready):
-        command = _viewer(layout, "browser_viewer", ready, options.volume)
+        command = _viewer(layout, "browser_viewer", ready, options)
         with _child(layout, "viewer", [*command, "--port", str(options.port)]) as (viewer, page):
             print(f"\nThe viewer: {page.url}\nCtrl+C ends it.", flush=True)
             if not options.no_browser:
@@ -43,7 +43,7 @@ def interactive(layout: Layout, options: argparse.Namespace) -> int:
 def headless(layout: Layout, options: argparse.Namespace) -> int:
     """Ask once and write the files; the exit code says whether all of it is true."""
     with _backend(layout, 0, layout.demo_model, options.keep_scans) as (_, ready):
-        command = _viewer(layout, "browser_viewer.headless", ready, options.volume)
+        command = _viewer(layout, "browser_viewer.headless", ready, options)
         command += ["--ask", options.ask, "--output", str(options.output)]
         return processes.run_passing_through(command, HEADLESS_GL)
 
@@ -56,10 +56,14 @@ def backend_alone(layout: Layout, options: argparse.Namespace) -> int:
         return _first_end(layout, {"backend": backend})
 
 
-def _viewer(layout: Layout, module: str, ready: ReadyLine, volume: Path | None) -> list[str]:
-    scan = str(volume or layout.sample_scan)
-    options = ["--backend", ready.url, "--key-file", ready.key_file, "--volume", scan]
-    return [str(layout.python), "-m", module, *options]
+def _viewer(layout: Layout, module: str, ready: ReadyLine, options: argparse.Namespace) -> list[str]:
+    command = [str(layout.python), "-m", module, "--backend", ready.url, "--key-file", ready.key_file]
+    command += ["--volume", str(options.volume or layout.sample_scan)]
+    if options.series:
+        command += ["--series", options.series]
+    if options.modality:
+        command += ["--modality", options.modality]
+    return command
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def demo_data_steps(layout: Layout) -> list[Step]:
     ]
 
 
-def test_data_steps(layout: Layout) -> list[Step]:
+def reference_data_steps(layout: Layout) -> list[Step]:
     """Reference answers and small CT cases that only the tests use."""
     cases = layout.data / "totalsegmentator"
     return [

@@ -130,9 +130,9 @@ def _explained(step: Step, error: CommandFailed) -> SetupError:
     elif any(sign in error.tail for sign in NETWORK_SIGNS):
         hint = "The package index could not be reached: check the network (or pip's proxy and index settings)"
     else:
-        hint = error.hint or "Mend what the lines above say"
+        hint = error.hint or "See the lines above for the cause"
     message = f"{step.title}: {error.message}\n{_indented(error.tail)}"
-    return SetupError(message, f"{hint}, then start the same command again: it goes on from here.")
+    return SetupError(message, f"{hint}. Then start the same command again: it goes on from here.")
 
 
 def _indented(text: str) -> str:

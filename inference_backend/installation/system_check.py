@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from inference_backend.installation import system_packages
 from inference_backend.installation.environment import ENVIRONMENT_BYTES, nvidia_gpus
@@ -16,8 +17,7 @@ from inference_backend.installation.layout import Layout
 from inference_backend.installation.steps import gigabytes
 
 DEFAULT_PORT = 8741
-SETUP_COMMAND = "python3 setup_backend.py demo"
-TEST_COMMAND = "python3 setup_backend.py test"
+SETUP_COMMAND = f"{Path(sys.executable).stem} setup_backend.py demo"
 
 
 @dataclass(frozen=True)

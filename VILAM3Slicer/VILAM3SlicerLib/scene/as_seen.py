@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkImagingCore import vtkImageReslice
 from vtkmodules.vtkImagingStencil import vtkImageStencilToImage
 
 from VILAM3SlicerLib.protocol.errors import SceneError
-from VILAM3SlicerLib.scene.geometry import Affine, ijk_to_ras, to_vtk, world_to_ras
+from VILAM3SlicerLib.scene.arrays import Array, as_numpy
+from VILAM3SlicerLib.scene.geometry import Affine, ijk_to_ras, invert, to_vtk, world_to_ras
 from VILAM3SlicerLib.scene.picture import Picture, apply_window
 from VILAM3SlicerLib.scene.views import SliceView
+
+Mask = npt.NDArray[np.bool_]
 
 
 def see(view: SliceView) -> Picture:
@@ -28,15 +30,15 @@ def see(view: SliceView) -> Picture:
     if min(view.size) < 1:
         raise SceneError(f"The view {view.name} has no size yet.", "Show the view and ask again.")
     xy_to_ras = world_to_ras(node) @ view.xy_to_world
-    values, inside = _reslice(view, np.linalg.inv(ijk_to_ras(node)) @ xy_to_ras)
+    values, inside = _reslice(view, invert(ijk_to_ras(node)) @ xy_to_ras)
     display = node.GetDisplayNode()
     window, level = _window_level(node)
     grey = _tones(display)[apply_window(values, window, level)]
     return Picture(np.where(inside, grey, np.uint8(0))[::-1], _from_the_top(xy_to_ras, view), window, level)
 
 
-def _reslice(view: SliceView, xy_to_ijk: Affine) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Voxel values at the view's pixels and whether they lie in the volume; shape (rows from the BOTTOM, columns)."""
+def _reslice(view: SliceView, xy_to_ijk: Affine) -> tuple[Array, Mask]:
+    """Voxel values at the view's pixels, whether they lie in the volume; (rows from the BOTTOM, columns)."""
     columns, rows = view.size
     shown = view.logic.GetBackgroundLayer().GetReslice()
     reslice = vtkImageReslice()
@@ -51,16 +53,16 @@ def _reslice(view: SliceView, xy_to_ijk: Affine) -> tuple[npt.NDArray[Any], npt.
     reslice.SetSlabSliceSpacingFraction(shown.GetSlabSliceSpacingFraction())
     reslice.GenerateStencilOutputOn()
     reslice.Update()
-    values = vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(rows, columns)
+    values = as_numpy(reslice.GetOutput().GetPointData().GetScalars()).reshape(rows, columns)
     return values, _stencil_mask(reslice.GetStencilOutput(), columns, rows)
 
 
-def _stencil_mask(stencil: Any, columns: int, rows: int) -> npt.NDArray[np.bool_]:
+def _stencil_mask(stencil: Any, columns: int, rows: int) -> Mask:
     convert = vtkImageStencilToImage()
     convert.SetInputData(stencil)
     convert.Update()
-    mask = vtk_to_numpy(convert.GetOutput().GetPointData().GetScalars())
-    return mask.reshape(rows, columns).astype(bool)
+    inside: Mask = as_numpy(convert.GetOutput().GetPointData().GetScalars()).reshape(rows, columns) > 0
+    return inside
 
 
 def _window_level(node: Any) -> tuple[float, float]:
@@ -82,7 +84,7 @@ def _tones(display: Any) -> npt.NDArray[np.uint8]:
     table = colors.GetLookupTable() if colors is not None else None
     if table is None or table.GetNumberOfTableValues() != 256:
         return plain
-    tones = vtk_to_numpy(table.GetTable())[:, :3]
+    tones = as_numpy(table.GetTable())[:, :3]
     is_grey = np.array_equal(tones.min(axis=1), tones.max(axis=1))
     return tones[:, 0].copy() if is_grey else plain
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from vtkmodules.util.numpy_support import numpy_to_vtk
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.messages import ViewGeometry, ViewMode
+from VILAM3SlicerLib.scene.arrays import as_vtk
 from VILAM3SlicerLib.scene.as_seen import see
-from VILAM3SlicerLib.scene.geometry import apply, plane_name, to_wire, world_to_ras
+from VILAM3SlicerLib.scene.geometry import plane_name, to_wire, transform_point, world_to_ras
 from VILAM3SlicerLib.scene.picture import Picture
 from VILAM3SlicerLib.scene.published import publish
 from VILAM3SlicerLib.scene.views import SliceView
@@ -57,8 +57,8 @@ def capture(view: SliceView, mode: ViewMode, modality: str, volume: str | None =
 def _centre(view: SliceView, node: Any) -> tuple[float, float, float]:
     """The middle of the view, RAS in mm in the volume's own frame."""
     columns, rows = view.size
-    world = apply(view.xy_to_world, ((columns - 1) / 2, (rows - 1) / 2, 0.0))
-    return apply(world_to_ras(node), world)
+    world = transform_point(view.xy_to_world, ((columns - 1) / 2, (rows - 1) / 2, 0.0))
+    return transform_point(world_to_ras(node), world)
 
 
 def _geometry(picture: Picture, mode: ViewMode, volume: str | None) -> ViewGeometry:
@@ -80,7 +80,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
     upwards = np.ascontiguousarray(pixels[::-1])
     image = vtkImageData()
     image.SetDimensions(pixels.shape[1], pixels.shape[0], 1)
-    image.GetPointData().SetScalars(numpy_to_vtk(upwards.ravel()))
+    image.GetPointData().SetScalars(as_vtk(upwards.ravel()))
     writer = vtkPNGWriter()
     writer.SetWriteToMemory(1)
     writer.SetInputData(image)

@@ -26,9 +26,7 @@ AXIS_ALIGNED = 0.999
 
 def to_numpy(matrix: vtkMatrix4x4) -> Affine:
     """The matrix as numbers, bit for bit."""
-    numbers = np.eye(4)
-    matrix.DeepCopy(numbers.ravel(), matrix)
-    return numbers
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
 def to_vtk(matrix: npt.ArrayLike) -> vtkMatrix4x4:
@@ -48,7 +46,13 @@ def from_wire(matrix: Sequence[float]) -> Affine:
     return np.array(matrix, dtype=np.float64).reshape(4, 4)
 
 
-def apply(matrix: Affine, point: Sequence[float]) -> Point:
+def invert(matrix: Affine) -> Affine:
+    """The way back."""
+    inverse: Affine = np.linalg.inv(matrix).astype(np.float64)
+    return inverse
+
+
+def transform_point(matrix: Affine, point: Sequence[float]) -> Point:
     """Where the matrix puts a point."""
     x, y, z = (matrix @ np.array([*point, 1.0]))[:3]
     return float(x), float(y), float(z)
@@ -86,11 +90,11 @@ def world_to_ras(node: Any) -> Affine:
     Raises:
         UnsupportedVolume: a parent transform is not linear.
     """
-    return np.linalg.inv(ras_to_world(node))
+    return invert(ras_to_world(node))
 
 
 def plane_name(pixel_to_ras: Affine) -> str:
-    """``axial``, ``coronal`` or ``sagittal`` where the image's normal is (nearly) that axis, else ``oblique``."""
+    """``axial``, ``coronal`` or ``sagittal`` where the normal is (nearly) that axis, else ``oblique``."""
     normal = np.cross(pixel_to_ras[:3, 0], pixel_to_ras[:3, 1])
     share = np.abs(normal) / max(float(np.linalg.norm(normal)), 1e-12)
     axis = int(np.argmax(share))

@@ -11,7 +11,7 @@ import slicer
 from VILAM3SlicerLib.scene.volumes import voxel_array
 
 DICOM_MODALITY = "DICOM.Modality"
-"""Attribute of a volume node or of a subject hierarchy item, as Slicer's DICOM import sets it on the latter."""
+"""Attribute of a volume node, or of its subject hierarchy item, where Slicer's DICOM import puts it."""
 
 UNKNOWN = "Unknown"
 

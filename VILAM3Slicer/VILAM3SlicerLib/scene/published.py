@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from VILAM3SlicerLib.scene.geometry import Affine, closest_ras_axes, ijk_to_ras
+from VILAM3SlicerLib.scene.arrays import Array
+from VILAM3SlicerLib.scene.geometry import Affine, closest_ras_axes, ijk_to_ras, invert, transform_point
 from VILAM3SlicerLib.scene.picture import Picture
 from VILAM3SlicerLib.scene.volumes import voxel_array
 
@@ -35,7 +36,7 @@ def publish(node: Any, ras: Sequence[float], modality: str) -> Picture:
     axes = closest_ras_axes(matrix)
     voxels = voxel_array(node).transpose(2, 1, 0)
     superior = axes[2][0]
-    position = (np.linalg.inv(matrix) @ np.array([*ras, 1.0]))[superior]
+    position = transform_point(invert(matrix), ras)[superior]
     index = int(np.clip(np.rint(position), 0, voxels.shape[superior] - 1))
     window = CT_RANGE if modality == "CT" else _finite_range(voxels)
     values = _right_anterior(voxels, axes, index)
@@ -47,7 +48,7 @@ def publish(node: Any, ras: Sequence[float], modality: str) -> Picture:
     )
 
 
-def _right_anterior(voxels: npt.NDArray[Any], axes: Sequence[tuple[int, bool]], index: int) -> npt.NDArray[Any]:
+def _right_anterior(voxels: Array, axes: Sequence[tuple[int, bool]], index: int) -> Array:
     """The slice as shape (R, A), R and A ascending."""
     (right, _), (anterior, _), (superior, _) = axes
     ordered = np.moveaxis(voxels, (right, anterior, superior), (0, 1, 2))[:, :, index]
@@ -67,16 +68,19 @@ def _pixel_to_ijk(shape: Sequence[int], axes: Sequence[tuple[int, bool]], index:
     return matrix
 
 
-def _grey(values: npt.NDArray[Any], window: tuple[float, float]) -> npt.NDArray[np.uint8]:
+def _grey(values: Array, window: tuple[float, float]) -> npt.NDArray[np.uint8]:
     """Single precision and truncation, as published; a volume of one value is black."""
     low, high = (np.float32(end) for end in window)
     if low == high:
         return np.zeros(values.shape, np.uint8)
     share = (values.astype(np.float32) - low) / (high - low)
-    return np.nan_to_num(np.clip(share * np.float32(255), 0, 255), nan=0.0).astype(np.uint8)
+    grey: npt.NDArray[np.uint8] = np.nan_to_num(np.clip(share * np.float32(255), 0, 255), nan=0.0).astype(
+        np.uint8
+    )
+    return grey
 
 
-def _finite_range(voxels: npt.NDArray[Any]) -> tuple[float, float]:
+def _finite_range(voxels: Array) -> tuple[float, float]:
     low, high = float(voxels.min()), float(voxels.max())
     if np.isfinite(high - low):
         return low, high

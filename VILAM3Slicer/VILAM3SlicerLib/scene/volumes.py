@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import slicer
-from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from VILAM3SlicerLib.protocol.content_hash import VolumeDigest
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, nrrd_header
+from VILAM3SlicerLib.scene.arrays import Array, image_array
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_wire
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -36,9 +35,10 @@ def check_volume(node: Any) -> None:
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None or 0 in image.GetDimensions():
         raise UnsupportedVolume(f"'{name}' has no voxels.", "Load the scan again from its files.")
-    if image.GetNumberOfScalarComponents() != 1:
+    components = image.GetNumberOfScalarComponents()
+    if components != 1:
         raise UnsupportedVolume(
-            f"'{name}' has {image.GetNumberOfScalarComponents()} values per voxel (colour or several frames).",
+            f"'{name}' has {components} values per voxel: it is in colour or has several frames.",
             "Extract one frame or channel as a scalar volume and show that.",
         )
     matrix = ijk_to_ras(node)
@@ -47,12 +47,9 @@ def check_volume(node: Any) -> None:
     ras_to_world(node)
 
 
-def voxel_array(node: Any) -> npt.NDArray[Any]:
+def voxel_array(node: Any) -> Array:
     """The voxels of a checked volume node, shape (K, J, I): Slicer's order, a view without a copy."""
-    image = node.GetImageData()
-    i, j, k = image.GetDimensions()
-    array: npt.NDArray[Any] = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)
-    return array
+    return image_array(node.GetImageData())
 
 
 def read_volume(node: Any) -> NrrdVolume:
@@ -71,7 +68,7 @@ def read_volume(node: Any) -> NrrdVolume:
     return NrrdVolume(array.dtype.name, (i, j, k), to_wire(ijk_to_ras(node)), voxels)
 
 
-def _wire_array(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+def _wire_array(array: Array, name: str) -> Array:
     if array.dtype.name in _WIRE_TYPES:
         return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     narrow = array.astype("<i4")

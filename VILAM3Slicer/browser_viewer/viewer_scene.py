@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from browser_viewer.loading import Scan
@@ -57,6 +58,7 @@ class ViewerScene:
         self._node: Any = None
         self._packed: PackedVolume | None = None
         self._sizes: dict[str, float] = {}
+        self.on_change: Callable[[], None] = lambda: None
 
     def open(self, scan: Scan) -> Any:
         """Show another scan; the one before and its segments leave the scene. Returns the volume node."""
@@ -140,13 +142,18 @@ class ViewerScene:
             f"{origin.expert} {origin.version}" if origin else "",
         )
 
-    def go_to(self, name: str) -> None:
+    def go_to(self, segment_id: str) -> None:
         """Bring the slice views to a segment."""
         import slicer
 
-        node = self.segmentation
-        row = next(row for row in self.rows() if row.name == name)
-        slicer.vtkMRMLSliceNode.JumpAllSlices(self._scene, *node.GetSegmentCenterRAS(row.segment_id), 1)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(
+            self._scene, *self.segmentation.GetSegmentCenterRAS(segment_id), 1
+        )
+
+    def toggle(self, segment_id: str) -> None:
+        """Show a segment, or hide it."""
+        display = self.segmentation.GetDisplayNode()
+        display.SetSegmentVisibility(segment_id, not display.GetSegmentVisibility(segment_id))
 
     async def surfaces_built(self) -> None:
         """Wait for the surfaces."""
@@ -159,3 +166,10 @@ class ViewerScene:
         storage = slicer.vtkMRMLSegmentationStorageNode()
         storage.SetFileName(str(path))
         storage.WriteData(self.segmentation)
+
+    def segmentation_file(self) -> bytes:
+        """The segments as the bytes of a .seg.nrrd."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "segmentation.seg.nrrd"
+            self.save_segmentation(path)
+            return path.read_bytes()

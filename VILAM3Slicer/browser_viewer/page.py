@@ -1,0 +1,255 @@
+"""The page's logic: what the person does goes to the conversation, what changes goes to the templates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from browser_viewer.asyncio_host import AsyncioHost
+from browser_viewer.backend_client import BackendClient
+from browser_viewer.loading import Scan
+from browser_viewer.page_layout import EXAMPLES
+from browser_viewer.page_rows import backend_row, behind_row, data_url, image_caption, segment_rows, turn_row
+from browser_viewer.view_grid import ViewGrid
+from browser_viewer.viewer_scene import ViewerScene
+from VILAM3SlicerLib.chat.presenter import Presenter
+from VILAM3SlicerLib.chat.report import compose_report
+from VILAM3SlicerLib.chat.transcript import compose_transcript
+from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.messages import BackendStatus
+
+MODALITIES = ("CT", "MRI", "CXR", "US", "Unknown")
+REFRESH_SECONDS = 0.05
+TICK_SECONDS = 0.5
+STATUS_SECONDS = 5.0
+
+
+class ViewerPage:
+    """One page about one scan. ``start`` is to be called once the event loop runs."""
+
+    def __init__(self, server: Any, scene: ViewerScene, views: ViewGrid, client: BackendClient) -> None:
+        self._server = server
+        self._state = server.state
+        self._scene = scene
+        self._views = views
+        self._client = client
+        self._host = AsyncioHost()
+        self._presenter = Presenter(client, scene, self._host)
+        self._status: BackendStatus | None = None
+        self._refresh_planned = False
+        self._seen_planned = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._presenter.on_change = self._plan_refresh
+        self._scene.on_change = self._plan_refresh
+        self._fill_state()
+        self._connect()
+
+    def start(self) -> None:
+        """Begin to watch the views, the backend and the clock."""
+        self._views.on_slice_change(self._plan_seen)
+        self._state.change("mode", "asked_view", "modality")(self._on_choice)
+        for work in (self._watch_backend(), self._tick()):
+            self._spawn(work)
+
+    def show_scan(self, scan: Scan) -> None:
+        """Show a scan that was read; a new conversation begins.
+
+        Raises:
+            UnsupportedVolume: Slicer cannot show it; what was there stays.
+        """
+        node = self._scene.open(scan)
+        self._presenter.start_over()
+        self._views.show(node)
+        facts = self._scene.facts
+        size = " × ".join(str(count) for count in facts.size) if facts else ""
+        spacing = " × ".join(f"{length:.2g}" for length in facts.spacing) if facts else ""
+        with self._state as state:
+            state.scan = {"name": scan.name, "facts": f"{size} voxels, {spacing} mm"}
+            state.modality = self._scene.modality
+            state.alert = None
+        self._plan_refresh()
+        self._plan_seen()
+
+    def _fill_state(self) -> None:
+        self._state.update(
+            {
+                "scan": {"name": "", "facts": ""},
+                "turns": [],
+                "segments": [],
+                "allowed": {"ask": True, "stop": False, "undo": False},
+                "seen": {"url": "", "caption": ""},
+                "question": "",
+                "mode": "published",
+                "asked_view": "Red",
+                "modality": "CT",
+                "modalities": list(MODALITIES),
+                "examples": list(EXAMPLES),
+                "alert": None,
+                "behind": None,
+                "show_seen": False,
+                "backend": {**backend_row(None), "size": 0},
+            }
+        )
+
+    def _connect(self) -> None:
+        actions: dict[str, Callable[..., Any]] = {
+            "ask": self._ask,
+            "ask_again": self._ask_again,
+            "stop": self._presenter.stop,
+            "undo": self._undo,
+            "go_to": self._go_to,
+            "go_to_name": self._go_to_name,
+            "toggle": self._toggle,
+            "behind": self._behind,
+        }
+        for name, action in actions.items():
+            self._server.trigger(name)(self._guarded(action))
+        for name, make in {
+            "report": self._report,
+            "segmentation": self._segmentation,
+            "transcript": self._transcript,
+        }.items():
+            self._server.trigger(name)(self._guarded(make))
+
+    def _guarded(self, action: Callable[..., Any]) -> Callable[..., Any]:
+        """An action whose errors become a message beside the question."""
+
+        def act(*arguments: Any) -> Any:
+            try:
+                outcome = action(*arguments)
+                self._tell(None)
+                return outcome
+            except VilaM3Error as error:
+                self._tell({"message": error.message, "hint": error.hint})
+                return None
+
+        return act
+
+    def _tell(self, alert: dict[str, str] | None) -> None:
+        with self._state as state:
+            state.alert = alert
+
+    def _ask(self, text: str) -> None:
+        self._presenter.ask(text, self._state.modality, self._state.mode)
+        with self._state as state:
+            state.question = ""
+
+    def _ask_again(self, turn_id: str) -> None:
+        turn = self._presenter.turn(turn_id)
+        if turn is not None:
+            self._ask(turn.question.text)
+
+    def _undo(self) -> None:
+        turn = self._presenter.undo()
+        if turn is not None and not self._state.question:
+            with self._state as state:
+                state.question = turn.question.text
+        self._views.redraw()
+
+    def _go_to(self, segment_id: str) -> None:
+        self._scene.go_to(segment_id)
+        self._views.redraw()
+
+    def _go_to_name(self, name: str) -> None:
+        for row in self._scene.rows():
+            if row.name == name:
+                self._go_to(row.segment_id)
+                return
+
+    def _toggle(self, segment_id: str) -> None:
+        self._scene.toggle(segment_id)
+        self._plan_refresh()
+        self._views.redraw()
+
+    def _behind(self, turn_id: str) -> None:
+        turn = self._presenter.turn(turn_id)
+        if turn is not None:
+            with self._state as state:
+                state.behind = behind_row(turn, self._presenter.shelf)
+
+    def _report(self) -> str:
+        model = self._status.model if self._status else None
+        return compose_report(self._presenter.turns, self._scene.facts, model, date.today().isoformat())
+
+    def _segmentation(self) -> Any:
+        return self._server.protocol.addAttachment(self._scene.segmentation_file())
+
+    def _transcript(self) -> str:
+        model = self._status.model if self._status else None
+        shelf = self._presenter.shelf
+        transcript = compose_transcript(
+            self._presenter.turns, model, lambda name: data_url(shelf.get(name)) or None
+        )
+        return json.dumps(transcript, indent=2, ensure_ascii=False)
+
+    def _on_choice(self, **_: Any) -> None:
+        self._scene.modality = self._state.modality
+        self._scene.asked_view = self._state.asked_view
+        self._plan_seen()
+
+    def _plan_refresh(self) -> None:
+        """Show changes soon, many at once: text comes faster than a page can follow."""
+        if not self._refresh_planned:
+            self._refresh_planned = True
+            self._host.later(REFRESH_SECONDS, self._refresh)
+
+    def _refresh(self) -> None:
+        self._refresh_planned = False
+        rows = self._scene.rows()
+        allowed = self._presenter.allowed
+        with self._state as state:
+            state.turns = [turn_row(turn, rows, self._host.now()) for turn in self._presenter.turns]
+            state.segments = segment_rows(rows)
+            state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}
+
+    def _plan_seen(self) -> None:
+        if not self._seen_planned:
+            self._seen_planned = True
+            self._host.later(0.15, self._show_seen)
+
+    def _show_seen(self) -> None:
+        """The very image that a question asked now would carry."""
+        self._seen_planned = False
+        try:
+            (image, *_) = self._scene.capture(self._state.mode)
+        except VilaM3Error as error:
+            seen = {"url": "", "caption": error.message}
+        else:
+            seen = {"url": data_url(image.png), "caption": image_caption(image.geometry)}
+        with self._state as state:
+            state.seen = seen
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if self._presenter.running is not None:
+                self._plan_refresh()
+
+    async def _watch_backend(self) -> None:
+        while True:
+            trouble = ""
+            try:
+                self._status = await self._client.status()
+                self._presenter.max_question = (
+                    self._status.max_prompt_characters or self._presenter.max_question
+                )
+                if self._status.readiness != "ready":
+                    trouble = self._status.detail or "The model is loading"
+            except VilaM3Error as error:
+                trouble = error.message
+            self._show_backend(trouble)
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _show_backend(self, trouble: str) -> None:
+        model = self._status.model if self._status else None
+        row = {**backend_row(self._status, trouble), "size": model.image_size if model else 0}
+        with self._state as state:
+            state.backend = row
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

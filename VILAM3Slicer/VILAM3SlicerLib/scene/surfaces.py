@@ -1,0 +1,187 @@
+"""Closed surfaces of segments, built in a child process and attached one by one.
+
+A :class:`SurfaceJob` is driven by whatever timer the front end has: each ``step`` takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+import VILAM3SlicerLib
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.scene.arrays import image_array
+from VILAM3SlicerLib.scene.geometry import to_numpy
+from VILAM3SlicerLib.scene.segmentation import CLOSED_SURFACE, LABELMAP, segment_ids, segment_of
+from VILAM3SlicerLib.scene.surface_worker import poly_data
+
+_WORKER = "VILAM3SlicerLib.scene.surface_worker"
+Steps = Generator[str | None, None, None]
+
+_WRITE_BYTES = 8 * 1024 * 1024
+
+
+def segments_without_surface(segmentation_node: Any) -> list[str]:
+    """The ids of the segments whose surface was not built yet."""
+    return [
+        segment_id
+        for segment_id in segment_ids(segmentation_node)
+        if not _has_points(segment_of(segmentation_node, segment_id).GetRepresentation(CLOSED_SURFACE))
+    ]
+
+
+def _has_points(surface: Any) -> bool:
+    return surface is not None and surface.GetNumberOfPoints() > 0
+
+
+class SurfaceJob:
+    """Builds the surfaces of some segments of one segmentation node.
+
+    Args:
+        segmentation_node: the node; segments that leave it or are edited meanwhile are passed over.
+        ids: which segments, in the order in which their surfaces shall come.
+        python: the interpreter of the child process, one that has vtk; None for this one's.
+    """
+
+    def __init__(self, segmentation_node: Any, ids: Sequence[str], python: str | None = None) -> None:
+        self._node = segmentation_node
+        self._ids = list(ids)
+        self._python = python or python_executable()
+        self._work = self._run()
+        self._changed: dict[Any, int] = {}
+        self._done = 0
+        self.finished = not self._ids
+
+    @property
+    def fraction(self) -> float:
+        """How far the job is, 0 to 1."""
+        return self._done / len(self._ids) if self._ids else 1.0
+
+    def step(self) -> str | None:
+        """Do the next piece of work; the id of the segment that got its surface now, else None.
+
+        Raises:
+            SceneError: the child process failed; the surfaces that came before stay.
+        """
+        if self.finished:
+            return None
+        try:
+            return next(self._work)
+        except StopIteration:
+            self.finished = True
+        except SceneError:
+            self.finished = True
+            raise
+        return None
+
+    def cancel(self) -> None:
+        """End the child process and remove its files; surfaces that came stay."""
+        self._work.close()
+        self.finished = True
+
+    def _run(self) -> Steps:
+        with TemporaryDirectory(prefix="vilam3-surfaces-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            yield from self._write_job(folder)
+            process = self._start(folder)
+            try:
+                yield from self._attach_all(folder, process)
+            finally:
+                process.kill()
+                process.wait()
+
+    def _write_job(self, folder: Path) -> Steps:
+        images: list[Any] = []
+        segments = []
+        for segment_id in self._ids:
+            segment = segment_of(self._node, segment_id)
+            image = segment.GetRepresentation(LABELMAP)
+            if image not in images:
+                images.append(image)
+            segments.append({"layer": images.index(image), "label_value": segment.GetLabelValue()})
+        for number, image in enumerate(images):
+            yield from _write_layer(folder / f"layer{number}.raw", image)
+        layers = [_layer_description(f"layer{number}.raw", image) for number, image in enumerate(images)]
+        job = {"layers": layers, "segments": segments}
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        self._changed = {image: image.GetMTime() for image in images}
+
+    def _start(self, folder: Path) -> subprocess.Popen[bytes]:
+        library = str(Path(VILAM3SlicerLib.__file__).parent.parent)
+        path = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))
+        with (folder / "errors.txt").open("wb") as errors:
+            return subprocess.Popen(
+                [self._python, "-m", _WORKER, str(folder)],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+
+    def _attach_all(self, folder: Path, process: subprocess.Popen[bytes]) -> Steps:
+        for number, segment_id in enumerate(self._ids):
+            result = folder / f"{number}.npz"
+            while not result.exists():
+                if process.poll() is not None and not result.exists():
+                    raise SceneError(
+                        f"The 3D surfaces could not be built: {_last_line(folder / 'errors.txt')}",
+                        "The segments are in the slices all the same.",
+                    )
+                yield None
+            attached = self._attach(segment_id, result)
+            self._done += 1
+            yield segment_id if attached else None
+
+    def _attach(self, segment_id: str, result: Path) -> bool:
+        segment = self._node.GetSegmentation().GetSegment(segment_id)
+        image = segment.GetRepresentation(LABELMAP) if segment is not None else None
+        if image is None or self._changed.get(image) != image.GetMTime():
+            return False
+        with np.load(result) as arrays:
+            surface = poly_data(arrays["points"], arrays["triangles"], arrays["normals"])
+        segment.AddRepresentation(CLOSED_SURFACE, surface)
+        return True
+
+
+def python_executable() -> str:
+    """The Python that runs this, or Slicer's where the running program is Slicer itself."""
+    name = Path(sys.executable).stem.lower()
+    return sys.executable if "python" in name else shutil.which("PythonSlicer") or sys.executable
+
+
+def _write_layer(path: Path, image: Any) -> Steps:
+    voxels = memoryview(image_array(image).reshape(-1).view(np.uint8).data)
+    with path.open("wb") as file:
+        for start in range(0, len(voxels), _WRITE_BYTES):
+            file.write(voxels[start : start + _WRITE_BYTES])
+            yield None
+
+
+def _layer_description(file: str, image: Any) -> dict[str, Any]:
+    labels = image_array(image)
+    matrix = vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    first_i, _, first_j, _, first_k, _ = image.GetExtent()
+    return {
+        "file": file,
+        "dtype": labels.dtype.str,
+        "shape": labels.shape,
+        "first_index": (first_i, first_j, first_k),
+        "ijk_to_ras": to_numpy(matrix).ravel().tolist(),
+    }
+
+
+def _last_line(errors: Path) -> str:
+    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its process ended without a message."

@@ -24,7 +24,7 @@ PATIENCE = 1.0
 class ExpertTask:
     """A call with its files: the volume to read and the labelmap to write.
 
-    Answered by ExpertSteps and one ExpertOutcome, whose ``result_id`` is not None if ``labelmap`` was written.
+    Answered by ExpertSteps and one ExpertOutcome; its ``result_id`` is not None if ``labelmap`` was written.
     """
 
     expert: str

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from inference_backend.conversation.interfaces import PreparedPrompt, ReplyEnd, Sampling
+from inference_backend.runtime.device import resolve_device
 from inference_backend.runtime.model_process import Generate, Prepare
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.vila_m3.engine import VilaM3Engine
@@ -25,13 +24,6 @@ def load(checkpoint: Path, device: str) -> ModelWorker:
     """
     place = resolve_device(device)
     return ModelWorker(VilaM3Engine(checkpoint, place, "float32" if place == "cpu" else "float16"))
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` is the first CUDA GPU where there is one, else the CPU."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class ModelWorker:

@@ -56,13 +56,17 @@ def run_server(
     app: FastAPI, listener: socket.socket, on_ready: Callable[[], None], parent: int | None
 ) -> None:
     """Serve until SIGINT or SIGTERM, or until the process ``parent`` is gone."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
-    )
-    server = _Server(config, on_ready)
+    server = _Server(server_config(app), on_ready)
     if parent is not None:
         threading.Thread(target=server.end_with, args=(parent,), daemon=True).start()
     asyncio.run(server.serve(sockets=[listener]))
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the app; its own access log would show queries and ids."""
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+    )
 
 
 def print_ready_line(url: str, key_file: str | None) -> None:

@@ -81,7 +81,7 @@ class FakeModel(Life):
         if messages[-1].role == "expert":
             return ["The ", "lungs ", "are ", "shown."]
         if "explode" in text:
-            raise ZeroDivisionError("secret words of the question")
+            raise ZeroDivisionError(text)
         if "slow" in text:
             return ["word "] * 200
         if "Segment" in text:

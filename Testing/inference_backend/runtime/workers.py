@@ -1,0 +1,114 @@
+"""Workers that misbehave on request, run in real child processes by the tests of the runtime."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep, PreparedPrompt, ReplyEnd
+from inference_backend.conversation.model_cards import ModelCard
+from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
+from inference_backend.runtime.model_process import Prepare
+from inference_backend.runtime.worker import Emit, IsCancelled
+from inference_backend.store.store import read_volume, write_labelmap
+from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest
+from VILAM3SlicerLib.protocol.messages import ModelDescription
+
+
+class ObedientWorker:
+    """Requests are words that say what to do."""
+
+    what = "The test worker"
+    info = "loaded"
+
+    def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
+        getattr(self, request)(emit, is_cancelled)
+
+    def count(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        for number in range(3):
+            emit(number)
+
+    def tell_pid(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        emit(os.getpid())
+
+    def count_slowly(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        for number in range(1000):
+            if is_cancelled():
+                raise Cancelled("Stopped.")
+            emit(number)
+            time.sleep(0.02)
+
+    def be_deaf(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        emit("begun")
+        time.sleep(600)
+
+    def refuse(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        raise InvalidRequest("That cannot be done.", "Do something else.", "odd_code")
+
+    def break_down(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        name = bytes([112, 97, 116, 105, 101, 110, 116]).decode()  # "patient", but not in the source line
+        raise KeyError(name)
+
+    def fill_memory(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        raise MemoryError
+
+    def vanish(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        os._exit(3)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Makes a worker, or fails to."""
+
+    failure: str = ""
+
+    def __call__(self) -> ObedientWorker:
+        if self.failure == "damaged":
+            raise CheckpointError("The checkpoint is damaged.", "Fetch it again.")
+        if self.failure == "vanish":
+            os._exit(3)
+        return ObedientWorker()
+
+
+class SlowModel:
+    """A model's worker that says "word" until it is stopped."""
+
+    what = "The model"
+    info = ModelDescription("slow", "vicuna_v1", 16, 224, 4096, True, "cpu", "float32")
+
+    def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
+        if isinstance(request, Prepare):
+            emit(PreparedPrompt(request.messages[-1].text, 1, ()))
+            return
+        text = request.messages[-1].text
+        if "Segment" in text and request.messages[-1].role == "user":
+            emit("<CT_TISSUE(lungs)>")
+        for _ in range(500 if "slow" in text else 0):
+            if is_cancelled():
+                raise Cancelled("Stopped.")
+            emit("word ")
+            time.sleep(0.02)
+        emit("Done.")
+        emit(ReplyEnd("stop", 1, 1))
+
+
+class ThresholdExperts:
+    """An expert's worker: everything above 0 is "left lung"; "everything" makes it deaf."""
+
+    what = "The expert"
+    info = (
+        ListedExpert(
+            ModelCard("CT_TISSUE", "CT", "segmentation", "o", "a", ("everything", "lungs")), "1", ""
+        ),
+        ListedExpert(ModelCard("CXR", "CXR", "classification", "o", "a"), "1", "No weights."),
+    )
+
+    def handle(self, request: ExpertTask, emit: Emit, is_cancelled: IsCancelled) -> None:
+        emit(ExpertStep(0.0, "Reading"))
+        if request.arguments == "everything":
+            time.sleep(600)
+        volume = read_volume(request.volume)
+        write_labelmap(request.labelmap, volume.with_voxels((volume.voxels > 0).astype("uint8")))
+        emit(ExpertOutcome("1", 0.1, "The results are ready. ", result_id="labelmap"))

@@ -65,6 +65,13 @@ def ijk_to_ras(volume_node: Any) -> Affine:
     return to_numpy(matrix)
 
 
+def image_to_ras(image: Any) -> Affine:
+    """Voxel indices of a ``vtkOrientedImageData`` (a layer of a segmentation) to RAS in mm."""
+    matrix = vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return to_numpy(matrix)
+
+
 def ras_to_world(node: Any) -> Affine:
     """The linear parent transform of a node, the identity where it has none.
 

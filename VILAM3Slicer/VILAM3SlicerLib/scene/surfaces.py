@@ -16,12 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 import VILAM3SlicerLib
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.arrays import image_array
-from VILAM3SlicerLib.scene.geometry import to_numpy
+from VILAM3SlicerLib.scene.geometry import image_to_ras
 from VILAM3SlicerLib.scene.segmentation import CLOSED_SURFACE, LABELMAP, segment_ids, segment_of
 from VILAM3SlicerLib.scene.surface_worker import poly_data
 
@@ -170,15 +169,13 @@ def _write_layer(path: Path, image: Any) -> Steps:
 
 def _layer_description(file: str, image: Any) -> dict[str, Any]:
     labels = image_array(image)
-    matrix = vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
     first_i, _, first_j, _, first_k, _ = image.GetExtent()
     return {
         "file": file,
         "dtype": labels.dtype.str,
         "shape": labels.shape,
         "first_index": (first_i, first_j, first_k),
-        "ijk_to_ras": to_numpy(matrix).ravel().tolist(),
+        "ijk_to_ras": image_to_ras(image).ravel().tolist(),
     }
 
 

@@ -1,0 +1,67 @@
+"""The conversation as text in the scene, so that it is saved with the scene and comes back with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from VILAM3SlicerLib.protocol.errors import SceneError
+
+_MARK = "VILAM3.Conversation"
+_SCAN = "VILAM3.Scan"
+
+
+def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any = None) -> Any:
+    """Keep a conversation, given as JSON values, in place of the one before; returns its text node.
+
+    Args:
+        scene: the MRML scene.
+        conversation: what ``load_conversation`` shall return.
+        volume_node: the scan it is about; a scene may hold one conversation for each scan.
+    """
+    node = _find(scene, volume_node)
+    if node is None:
+        node = scene.AddNewNodeByClass("vtkMRMLTextNode", "VILA-M3 conversation")
+        node.SetAttribute(_MARK, "1")
+        if volume_node is not None:
+            node.SetNodeReferenceID(_SCAN, volume_node.GetID())
+    node.SetText(json.dumps(conversation, ensure_ascii=False))
+    return node
+
+
+def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | None:
+    """The conversation about a scan, None where there is none.
+
+    Raises:
+        SceneError: the text was changed and is no conversation any more.
+    """
+    node = _find(scene, volume_node)
+    if node is None:
+        return None
+    try:
+        conversation = json.loads(node.GetText())
+    except (TypeError, ValueError):
+        conversation = None
+    if not isinstance(conversation, dict):
+        raise SceneError(
+            f"The text '{node.GetName()}' in the scene cannot be read.",
+            "Remove it to start a new conversation.",
+        )
+    return conversation
+
+
+def forget_conversation(scene: Any, volume_node: Any = None) -> None:
+    """Remove the conversation about a scan from the scene."""
+    node = _find(scene, volume_node)
+    if node is not None:
+        scene.RemoveNode(node)
+
+
+def _find(scene: Any, volume_node: Any) -> Any:
+    wanted = volume_node.GetID() if volume_node is not None else None
+    nodes = scene.GetNodesByClass("vtkMRMLTextNode")
+    for index in range(nodes.GetNumberOfItems()):
+        node = nodes.GetItemAsObject(index)
+        if node.GetAttribute(_MARK) and node.GetNodeReferenceID(_SCAN) == wanted:
+            return node
+    return None

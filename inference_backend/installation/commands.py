@@ -26,7 +26,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str], root: Path) -> int:
     """Run one command line; its exit code."""
     ours, pytest_arguments = _split_at_dashes(arguments)
-    options = _parser().parse_args(ours)
+    options = build_parser().parse_args(ours)
     options.pytest_arguments = pytest_arguments
     try:
         with termination_as_interrupt():
@@ -148,7 +148,8 @@ def _split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return ours[:place], ours[place + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line as ``--help`` shows it."""
     parser = argparse.ArgumentParser(prog="setup_backend.py", description="Set up VILAM3Slicer and start it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="a chat with the sample scan, in the browser"))

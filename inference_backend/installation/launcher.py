@@ -45,6 +45,7 @@ def headless(layout: Layout, options: argparse.Namespace) -> int:
     with _backend(layout, 0, layout.demo_model, options.keep_scans) as (_, ready):
         command = _viewer(layout, "browser_viewer.headless", ready, options)
         command += ["--ask", options.ask, "--output", str(options.output)]
+        command += ["--modality", options.modality] if options.modality else []
         return processes.run_passing_through(command, HEADLESS_GL)
 
 
@@ -61,8 +62,6 @@ def _viewer(layout: Layout, module: str, ready: ReadyLine, options: argparse.Nam
     command += ["--volume", str(options.volume or layout.sample_scan)]
     if options.series:
         command += ["--series", options.series]
-    if options.modality:
-        command += ["--modality", options.modality]
     return command
 
 
@@ -102,7 +101,7 @@ def _ready_line(process: subprocess.Popen[str], name: str, log: Path) -> ReadyLi
     for line in process.stdout:
         if line.startswith("{"):
             said = json.loads(line)
-            return ReadyLine(said["url"], said.get("key_file") or "")
+            return ReadyLine(said.get("url") or said["address"], said.get("key_file") or "")
     raise SetupError(
         f"The {name} ended before it could be reached (exit code {processes.wait(process)}).\n{tail(log)}",
         f"The whole log is in {log}.",

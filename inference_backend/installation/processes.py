@@ -52,12 +52,14 @@ def _creation_flags() -> int:
 
 def end(process: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:
     """End ``process`` and all it started: politely first, by force after ``grace_s`` seconds."""
-    if process.poll() is None:
-        _ask_to_end(process)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
-    _kill_group(process)
-    process.wait()
+    try:
+        if process.poll() is None:
+            _ask_to_end(process)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace_s)
+    finally:  # also when an impatient person presses Ctrl+C again
+        _kill_group(process)
+        process.wait()
 
 
 def _ask_to_end(process: subprocess.Popen[str]) -> None:

@@ -1,0 +1,93 @@
+"""Backend and viewer are started, told of each other, and ended; one that dies is told with its log."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from inference_backend.installation import commands, launcher
+from inference_backend.installation.errors import SetupError
+from inference_backend.installation.layout import Layout
+
+BACKEND = """
+import json, os, pathlib, sys, time
+arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+pathlib.Path("backend.pid").write_text(str(os.getpid()))
+print("loading", flush=True)
+if os.environ.get("BACKEND_DIES"):
+    sys.exit("No such checkpoint.")
+print(json.dumps({"url": "http://127.0.0.1:1", "pid": 1, "key_file": "the-key"}), flush=True)
+time.sleep(1 if os.environ.get("BACKEND_DIES_LATER") else 60)
+sys.exit("Killed by a test.")
+"""
+VIEWER = """
+import json, pathlib, sys, time
+pathlib.Path("viewer.json").write_text(json.dumps(sys.argv[1:]))
+print(json.dumps({"ready": True, "address": "http://127.0.0.1:2/?secret=s"}), flush=True)
+time.sleep(60)
+"""
+HEADLESS = """
+import json, pathlib, sys
+pathlib.Path("headless.json").write_text(json.dumps(sys.argv[1:]))
+sys.exit(3)
+"""
+FAKES = {"inference_backend": BACKEND, "browser_viewer": VIEWER, "browser_viewer/headless": HEADLESS}
+
+
+@pytest.fixture
+def checkout(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A checkout whose backend and viewer are the small programs above."""
+    layout.python.parent.mkdir(parents=True)
+    layout.python.symlink_to(sys.executable)
+    for name, text in FAKES.items():
+        path = layout.root / (f"{name}.py" if "/" in name else f"{name}/__main__.py")
+        path.parent.mkdir(exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.write_text(text)
+    monkeypatch.chdir(layout.root)
+    monkeypatch.setenv("PYTHONPATH", str(layout.root))
+    return layout
+
+
+def _options(*arguments: str) -> argparse.Namespace:
+    return commands.build_parser().parse_args(["demo", "--no-browser", *arguments])
+
+
+def _backend_is_gone() -> bool:
+    pid = int(Path("backend.pid").read_text())
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_headless_passes_everything_on_and_its_exit_code_back(checkout: Layout) -> None:
+    options = _options("--headless", "--ask", "Segment the lungs.", "--output", "out", "--series", "2")
+    assert launcher.headless(checkout, options) == 3
+    text = Path("headless.json").read_text()
+    for word in ("http://127.0.0.1:1", "the-key", "Segment the lungs.", "out", "--series", "2", "cxr.nii.gz"):
+        assert f'"{word}' in text or f'{word}"' in text
+    assert _backend_is_gone()
+
+
+def test_backend_that_cannot_start_is_told_with_its_log(
+    checkout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKEND_DIES", "1")
+    with pytest.raises(SetupError, match="No such checkpoint") as raised:
+        launcher.headless(checkout, _options("--headless"))
+    assert str(checkout.cache / "logs" / "backend.log") in raised.value.hint
+
+
+def test_page_address_is_printed_and_a_dying_backend_ends_the_viewer(
+    checkout: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BACKEND_DIES_LATER", "1")
+    with pytest.raises(SetupError, match="backend has ended by itself"):
+        launcher.interactive(checkout, _options())
+    assert "http://127.0.0.1:2/?secret=s" in capsys.readouterr().out
+    assert "the-key" in Path("viewer.json").read_text()
+    ours = psutil.Process(os.getpid()).children(recursive=True)
+    assert not [child for child in ours if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -35,6 +35,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="browser_viewer", description=__doc__)
     add_common_arguments(parser)
     parser.add_argument("--volume", type=Path, help="the scan to begin with")
+    parser.add_argument("--modality", default="", help="CT, MRI, CXR, US; as the scan says if left out")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     return parser.parse_args(arguments)
 
@@ -64,14 +65,16 @@ def _serve(options: argparse.Namespace, key: str) -> None:
     prepare_server(server)
     slicer_app = create_slicer()
     views = ViewGrid(server, slicer_app)
+    scene = ViewerScene(slicer_app.scene, slicer_app.app_logic)
+    scene.default_modality = options.modality
     client = BackendClient(options.backend, key)
-    page = ViewerPage(server, ViewerScene(slicer_app.scene, slicer_app.app_logic), views, client)
+    page = ViewerPage(server, scene, views, client)
     opening = ScanOpening(server, guard, page.show_scan)
     build_layout(server, views.fill)
 
     def ready(**_: Any) -> None:
         address = f"http://{HOST}:{server.port}/index.html?secret={guard.secret}"
-        print(json.dumps({"ready": True, "address": address, "port": server.port}), flush=True)
+        print(json.dumps({"url": address, "port": server.port}), flush=True)
         page.start()
         if options.volume is not None:
             server.context.first_scan = asyncio.get_running_loop().create_task(

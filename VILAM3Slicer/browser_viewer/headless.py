@@ -114,7 +114,7 @@ class HeadlessRun:
             (folder / MEASUREMENTS).write_text(measurements_csv(presenter.turns), encoding="utf-8")
             scene.save_segmentation(folder / SEGMENTATION)
             await scene.surfaces_built()
-            scene.go_to(scene.rows()[0].segment_id)
+            scene.go_to(max(scene.rows(), key=lambda row: row.volume_ml).segment_id)
             views.fit_threed()
             self._picture(scene, views, status).save(folder / VIEW)
         return self._verdict(turn, check_outputs(folder, PANEL))
@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_FAILED
     except OSError as error:
         terminal.say(
-            f"The files cannot be written ({error.strerror or error}). Free some space or choose another folder."
+            f"The files cannot be written ({error.strerror or error}). Free some space or choose another."
         )
         return EXIT_FAILED
 

@@ -43,7 +43,8 @@ class ViewerPage:
         self._seen_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._presenter.on_change = self._plan_refresh
-        self._scene.on_change = self._plan_refresh
+        self._scene.on_surface = self._show_surface
+        self._scene.on_trouble = lambda error: self._tell({"message": error.message, "hint": error.hint})
         self._fill_state()
         self._connect()
 
@@ -163,6 +164,9 @@ class ViewerPage:
         self._scene.toggle(segment_id)
         self._plan_refresh()
         self._views.redraw()
+
+    def _show_surface(self) -> None:
+        self._views.fit_threed()
 
     def _behind(self, turn_id: str) -> None:
         turn = self._presenter.turn(turn_id)

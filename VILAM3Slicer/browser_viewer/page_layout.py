@@ -13,7 +13,8 @@ ASSETS = Path(__file__).with_name("page_assets")
 _BASE = "vilam3"
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' "
-    "height='32' rx='7' fill='%23171c22'/%3E%3Cpath d='M7 9h18v11H14l-5 5v-5H7z' fill='%237fb4ff'/%3E%3C/svg%3E"
+    "height='32' rx='7' fill='%23171c22'/%3E%3Cpath d='M7 9h18v11H14l-5 5v-5H7z' fill='%237fb4ff'/%3E"
+    "%3C/svg%3E"
 )
 """trame-slicer's own icon would be fetched from another server."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import slicer
 
 from browser_viewer.loading import Scan
 from browser_viewer.slicer_views import add_scan
@@ -14,21 +17,30 @@ from VILAM3SlicerLib.chat.interfaces import PackedVolume
 from VILAM3SlicerLib.chat.report import ScanFacts
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import SceneError
-from VILAM3SlicerLib.protocol.events import ExpertResult
+from VILAM3SlicerLib.protocol.events import ExpertResult, SegmentInfo
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import capture
 from VILAM3SlicerLib.scene.modality import guess_modality
-from VILAM3SlicerLib.scene.segment_origin import Origin
+from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     ResultSegments,
     find_segmentation,
+    is_visible,
+    save_segmentation,
     segment_ids,
     segment_of,
+    set_visible,
 )
+from VILAM3SlicerLib.scene.surfaces import SurfaceJob, segments_without_surface
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import slice_view
 from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+
+_KEEP_IN_PLANE = 1
+"""vtkMRMLSliceNode.OffsetJumpSlice: other slices, the same place on the screen."""
+
+_STEP_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,31 +58,39 @@ class SegmentRow:
 class ViewerScene:
     """One scan at a time, with the segments that experts found in it.
 
-    ``modality`` may be set by the person; ``asked_view`` is the slice view whose picture is sent.
+    ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan opened;
+    ``asked_view`` is the slice view whose picture is sent.
+    ``on_surface`` is called when the surface of a segment has come, ``on_trouble`` when none will.
+    Results are to be shown on a running event loop: it drives the building of surfaces.
     """
 
     def __init__(self, scene: Any, app_logic: Any) -> None:
         self.modality = "Unknown"
+        self.default_modality = ""
         self.asked_view = "Red"
+        self.on_surface: Callable[[], None] = lambda: None
+        self.on_trouble: Callable[[SceneError], None] = lambda _error: None
         self._scene = scene
         self._app_logic = app_logic
         self._results = ResultSegments(scene, SlicerTerminology(app_logic))
         self._node: Any = None
         self._packed: PackedVolume | None = None
-        self._sizes: dict[str, float] = {}
-        self.on_change: Callable[[], None] = lambda: None
+        self._found: dict[str, SegmentInfo] = {}
+        self._job: SurfaceJob | None = None
+        self._surfaces: asyncio.Task[None] | None = None
 
     def open(self, scan: Scan) -> Any:
         """Show another scan; the one before and its segments leave the scene. Returns the volume node."""
         before = self._node
+        self._cancel_surfaces()
         node = add_scan(self._scene, scan)
         if before is not None:
             segmentation = find_segmentation(self._scene, before)
             for old in (segmentation, before):
                 if old is not None:
                     self._scene.RemoveNode(old)
-        self._node, self._packed, self._sizes = node, None, {}
-        self.modality = guess_modality(self._scene, node)
+        self._node, self._packed, self._found = node, None, {}
+        self.modality = self.default_modality or guess_modality(self._scene, node)
         return node
 
     @property
@@ -110,7 +130,8 @@ class ViewerScene:
             raise SceneError("The scan of this question is no longer open.")
         origin = Origin(turn_id, result.expert, result.version)
         ids = self._results.add(self._node, labelmap, result.segments, origin)
-        self._sizes.update({ids[one.name]: one.volume_ml for one in result.segments if one.name in ids})
+        self._found.update({ids[one.name]: one for one in result.segments if one.name in ids})
+        self._build_surfaces()
 
     def remove_results(self, turn_id: str) -> None:
         """Take back the segments of a turn."""
@@ -128,8 +149,6 @@ class ViewerScene:
         return find_segmentation(self._scene, self._node) if self._node is not None else None
 
     def _row(self, node: Any, segment_id: str) -> SegmentRow:
-        from VILAM3SlicerLib.scene.segment_origin import read_origin
-
         segment = segment_of(node, segment_id)
         red, green, blue = (round(255 * channel) for channel in segment.GetColor())
         origin = read_origin(segment)
@@ -137,39 +156,63 @@ class ViewerScene:
             segment_id,
             segment.GetName(),
             (red, green, blue),
-            self._sizes.get(segment_id, 0.0),
-            bool(node.GetDisplayNode().GetSegmentVisibility(segment_id)),
+            self._found[segment_id].volume_ml if segment_id in self._found else 0.0,
+            is_visible(node, segment_id),
             f"{origin.expert} {origin.version}" if origin else "",
         )
 
     def go_to(self, segment_id: str) -> None:
-        """Bring the slice views to a segment."""
-        import slicer
-
-        slicer.vtkMRMLSliceNode.JumpAllSlices(
-            self._scene, *self.segmentation.GetSegmentCenterRAS(segment_id), 1
-        )
+        """Bring the slice views to a segment; nothing happens for one without voxels."""
+        found = self._found.get(segment_id)
+        if found is not None and found.center is not None:
+            slicer.vtkMRMLSliceNode.JumpAllSlices(self._scene, *found.center, _KEEP_IN_PLANE)
 
     def toggle(self, segment_id: str) -> None:
         """Show a segment, or hide it."""
-        display = self.segmentation.GetDisplayNode()
-        display.SetSegmentVisibility(segment_id, not display.GetSegmentVisibility(segment_id))
+        set_visible(self.segmentation, segment_id, not is_visible(self.segmentation, segment_id))
 
     async def surfaces_built(self) -> None:
-        """Wait for the surfaces."""
-        self.segmentation.CreateClosedSurfaceRepresentation()
+        """Wait for the surfaces that are being built."""
+        if self._surfaces is not None:
+            await self._surfaces
 
     def save_segmentation(self, path: Path) -> None:
-        """Write the segments as .seg.nrrd."""
-        import slicer
+        """Write the segments as .seg.nrrd.
 
-        storage = slicer.vtkMRMLSegmentationStorageNode()
-        storage.SetFileName(str(path))
-        storage.WriteData(self.segmentation)
+        Raises:
+            SceneError: there are none, or the file cannot be written.
+        """
+        if self.segmentation is None:
+            raise SceneError("There are no segments to save.", "Ask for a segmentation first.")
+        save_segmentation(self._scene, self.segmentation, path)
 
     def segmentation_file(self) -> bytes:
-        """The segments as the bytes of a .seg.nrrd."""
+        """The segments as the bytes of a .seg.nrrd.
+
+        Raises:
+            SceneError: see ``save_segmentation``.
+        """
         with TemporaryDirectory() as folder:
             path = Path(folder) / "segmentation.seg.nrrd"
             self.save_segmentation(path)
             return path.read_bytes()
+
+    def _build_surfaces(self) -> None:
+        self._cancel_surfaces()
+        node = self.segmentation
+        self._job = SurfaceJob(node, segments_without_surface(node))
+        self._surfaces = asyncio.get_running_loop().create_task(self._drive(self._job))
+
+    async def _drive(self, job: SurfaceJob) -> None:
+        """Step by step, so that text goes on streaming meanwhile."""
+        try:
+            while not job.finished:
+                if job.step() is not None:
+                    self.on_surface()
+                await asyncio.sleep(_STEP_SECONDS)
+        except SceneError as error:
+            self.on_trouble(error)
+
+    def _cancel_surfaces(self) -> None:
+        if self._job is not None:
+            self._job.cancel()

@@ -50,6 +50,7 @@ class FakeModel(Life):
     def __init__(self) -> None:
         super().__init__()
         self.pause = 0.05
+        self.word = "word "
         self.generating = 0
         self.most_at_once = 0
         self.asked: list[tuple[Message, ...]] = []
@@ -83,7 +84,7 @@ class FakeModel(Life):
         if "explode" in text:
             raise ZeroDivisionError(text)
         if "slow" in text:
-            return ["word "] * 200
+            return [self.word] * 200
         if "Segment" in text:
             return ["<CT_TISSUE(", "lungs", ")>"]
         return ["Hello ", "there."]

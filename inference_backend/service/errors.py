@@ -28,6 +28,7 @@ STATUS_OF_CODE = {
     "too_large": 413,
     "wrong_host": 421,
     "invalid_request": 422,
+    "no_question": 422,
     "unsupported_volume": 422,
     "hash_mismatch": 422,
     "cancelled": 499,

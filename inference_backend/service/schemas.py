@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import make_dataclass
 from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from VILAM3SlicerLib.protocol.events import Payload
 from VILAM3SlicerLib.protocol.messages import TurnContext
@@ -35,11 +35,21 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+def _encodable(text: str) -> str:
+    """JSON can write halves of characters that no tokenizer can read."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the text is not valid Unicode")
+    return text
+
+
+Unicode = Annotated[str, AfterValidator(_encodable)]
+
+
 class TextPart(BaseModel):
     """Text of a message."""
 
     type: Literal["text"]
-    text: str
+    text: Unicode
 
 
 class ImageUrl(BaseModel):
@@ -59,7 +69,7 @@ class ChatMessage(BaseModel):
     """A message; role ``tool`` is an expert's result as it went to the model, ``name`` the expert."""
 
     role: Literal["user", "assistant", "tool"]
-    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
+    content: Unicode | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
     name: str | None = None
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +37,8 @@ class RunningService:
 
     url: str
     http: httpx.Client
-    model: FakeModel
-    experts: FakeExperts
+    model: Any
+    experts: Any
     store: Store
     folder: Path
     app: Any
@@ -95,13 +95,22 @@ def a_volume(seed: int = 0) -> Volume:
     return Volume(voxels, matrix)
 
 
+def fakes(_store: Store) -> tuple[FakeModel, FakeExperts]:
+    return FakeModel(), FakeExperts()
+
+
 @contextmanager
 def running(
-    root: Path, limits: Limits | None = None, clocks: Clocks | None = None, store: StoreLimits | None = None
+    root: Path,
+    limits: Limits | None = None,
+    clocks: Clocks | None = None,
+    store: StoreLimits | None = None,
+    backends: Callable[[Store], tuple[Any, Any]] = fakes,
 ) -> Iterator[RunningService]:
     """Start a service in a thread and end it afterwards."""
     with listen("127.0.0.1", 0) as listener, ServiceFolder(root) as folder:
-        kept, model, experts = Store(folder, store), FakeModel(), FakeExperts()
+        kept = Store(folder, store)
+        model, experts = backends(kept)
         settings = ServiceSettings(KEY, limits=limits or Limits(), clocks=clocks or Clocks())
         app = create_app(settings, kept, model, experts, Conversation(model, experts, kept).run)
         server = uvicorn.Server(server_config(app))

@@ -46,7 +46,9 @@ def test_what_is_not_the_volume_that_it_says_is_refused_and_leaves_nothing(servi
     good = encode_nrrd(volume.to_nrrd())
     packed = encode_nrrd(volume.to_nrrd(), compress=True)
     flipped = Volume(volume.voxels[::-1], volume.ijk_to_ras)
-    bomb = nrrd_header("uint8", (10, 10, 10), volume.to_nrrd().ijk_to_ras, "gzip") + gzip.compress(bytes(10**8))
+    bomb = nrrd_header("uint8", (10, 10, 10), volume.to_nrrd().ijk_to_ras, "gzip") + gzip.compress(
+        bytes(10**8)
+    )
     huge = nrrd_header("uint8", (10**5, 10**5, 10**5), volume.to_nrrd().ijk_to_ras, "gzip")
     refused = {
         b"": "unsupported_volume",
@@ -57,7 +59,9 @@ def test_what_is_not_the_volume_that_it_says_is_refused_and_leaves_nothing(servi
         packed[:-100] + bytes(100): "unsupported_volume",
         bomb: "unsupported_volume",
         huge: "too_large",
-        good.replace(b"dimension: 3", b"dimension: 4").replace(b"sizes: ", b"sizes: 2 "): "unsupported_volume",
+        good.replace(b"dimension: 3", b"dimension: 4").replace(
+            b"sizes: ", b"sizes: 2 "
+        ): "unsupported_volume",
         good.replace(b"space directions: (", b"space directions: (nan"): "unsupported_volume",
         good[:-1] + bytes([good[-1] ^ 1]): "hash_mismatch",
         encode_nrrd(flipped.to_nrrd()): "hash_mismatch",
@@ -70,7 +74,17 @@ def test_what_is_not_the_volume_that_it_says_is_refused_and_leaves_nothing(servi
 
 
 @pytest.mark.parametrize(
-    "name", ["..%2f..%2fkey", "%2e%2e%2fkey", "key", "0" * 63, "0" * 65, "G" * 64, "0" * 64 + "%00", "%0a" + "0" * 64]
+    "name",
+    [
+        "..%2f..%2fkey",
+        "%2e%2e%2fkey",
+        "key",
+        "0" * 63,
+        "0" * 65,
+        "G" * 64,
+        "0" * 64 + "%00",
+        "%0a" + "0" * 64,
+    ],
 )
 @pytest.mark.parametrize("kind", ["volumes", "images", "results"])
 def test_names_that_are_no_ids_are_never_paths(service: RunningService, kind: str, name: str) -> None:
@@ -115,13 +129,20 @@ def test_the_least_recently_used_volume_gives_way_but_never_one_in_use(tmp_path:
         with service.store.volumes.using(first.content_hash):
             assert error_of(service.http.delete(f"/v1/volumes/{first.content_hash}")) == (409, "in_use")
             assert service.put(third).status_code == 201
-            assert [volume.content_hash in service.store.volumes for volume in volumes] == [True, False, True, False]
+            assert [volume.content_hash in service.store.volumes for volume in volumes] == [
+                True,
+                False,
+                True,
+                False,
+            ]
             with service.store.volumes.using(third.content_hash):
                 assert error_of(service.put(fourth)) == (507, "out_of_space")
         assert service.put(fourth).status_code == 201
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_nothing_is_lost(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, other = a_volume(10), a_volume(11)
     assert service.put(kept).status_code == 201
 

@@ -32,7 +32,7 @@ def start(
     """Start ``command`` as the leader of a process group; ``env`` adds to our environment."""
     return subprocess.Popen(
         list(command),
-        env={**os.environ, **(env or {})},
+        env=_environment(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
@@ -42,6 +42,12 @@ def start(
         start_new_session=os.name != "nt",
         creationflags=_creation_flags(),
     )
+
+
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    """Ours and ``added``. Bytecode is written, as pip leaves that to the first import."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, **added}
 
 
 def _creation_flags() -> int:

@@ -18,7 +18,7 @@ CHUNK = 512
 
 
 class Decoder:
-    """Feeds one sequence to the language model. Not for several threads at once."""
+    """Feeds one sequence to the language model. Not for several threads, or several replies, at once."""
 
     def __init__(self, model: VilaM3Model) -> None:
         self._model = model

@@ -47,13 +47,14 @@ class Reply:
     ) -> None:
         """Prepare a reply to a prompt of embeddings (length, hidden size).
 
-        A ``decoder`` that is passed in again reuses what successive prompts have in common.
+        A ``decoder`` that is passed in again reuses what successive prompts have in common; the reply before
+        must have ended or be abandoned.
         """
-        self._model = model
         self._inputs_embeds = inputs_embeds
         self._settings = settings or GenerationSettings()
         self._is_cancelled = is_cancelled
         self._decoder = decoder or Decoder(model)
+        self._stop_ids, self._end_ids = list(model.stop_ids), model.end_ids
         self._text = TextStream(model.tokenizer, (model.template.stop, *self._settings.stop_strings))
         self.ids: list[int] = []
         """The generated ids, the one that stopped the reply included."""
@@ -87,7 +88,7 @@ class Reply:
             yield piece
 
     def _generated_ids(self) -> Iterator[int]:
-        sampler = Sampler(self._settings, self._model.end_ids)
+        sampler = Sampler(self._settings, self._end_ids)
         logits = self._decoder.read_prompt(self._inputs_embeds, self._is_cancelled)
         while logits is not None:
             self.ids.append(sampler.pick(logits))
@@ -99,7 +100,6 @@ class Reply:
         self.finish_reason = "cancelled"
 
     def _reason_to_end(self) -> FinishReason | None:
-        stop = list(self._model.stop_ids)
-        if self.ids[-1] in self._model.end_ids or self.ids[-len(stop) :] == stop:
+        if self.ids[-1] in self._end_ids or self.ids[-len(self._stop_ids) :] == self._stop_ids:
             return "stop"
         return "length" if len(self.ids) >= self._settings.max_new_tokens else None

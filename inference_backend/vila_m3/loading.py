@@ -17,7 +17,7 @@ from inference_backend.vila_m3.model import VilaM3Model
 from inference_backend.vila_m3.projector import Projector
 from inference_backend.vila_m3.templates import choose_template
 from inference_backend.vila_m3.tokenizer import open_tokenizer
-from VILAM3SlicerLib.protocol.errors import CheckpointError
+from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, ModelError
 
 _LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
 """What transformers raises over files that it cannot use."""
@@ -38,6 +38,8 @@ def load_model(
 
     Raises:
         CheckpointError: the folder is damaged or of another architecture.
+        ModelError: the device is not there or has too little memory.
+        InvalidRequest: the dtype's name is unknown.
     """
     checkpoint = read_checkpoint(folder)
     tokenizer = open_tokenizer(checkpoint.llm.folder)
@@ -45,8 +47,7 @@ def load_model(
         checkpoint.config.get("conversation_template"), tokenizer.has_token("<|start_header_id|>")
     )
     preprocessor = image_preprocessor(checkpoint)
-    place = torch.device(device)
-    number = DTYPES[dtype] if isinstance(dtype, str) else dtype
+    place, number = _usable_device(device), _dtype(dtype)
     vision_tower, llm = _load_transformers(checkpoint, place, number)
     return VilaM3Model(
         checkpoint=checkpoint,
@@ -57,6 +58,26 @@ def load_model(
         projector=_load_projector(checkpoint, place, number),
         llm=llm,
     )
+
+
+def _usable_device(device: str | torch.device) -> torch.device:
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"The device {str(device)!r} cannot be used: {reason}", "Use the device 'cpu'."
+        ) from error
+    return place
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype not in DTYPES:
+        raise InvalidRequest(f"The dtype {dtype!r} is unknown.", f"Use one of {', '.join(DTYPES)}.")
+    return DTYPES[dtype]
 
 
 def _load_transformers(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -85,6 +106,10 @@ def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.
                 output_loading_info=True,
                 **placement,
             )
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{device} has too little memory for the model.", "Use a smaller checkpoint."
+        ) from error
     except (*_LOADING_ERRORS, StrictDataclassError) as error:
         raise CheckpointError(f"{part.folder.name}/ cannot be loaded: {error}", COPY_AGAIN) from error
     wrong = sorted({*report["missing_keys"], *report["unexpected_keys"]})

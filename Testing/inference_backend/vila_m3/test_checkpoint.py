@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from inference_backend.vila_m3.checkpoint import read_checkpoint
 from inference_backend.vila_m3.loading import load_model
 from inference_backend.vila_m3.messages import Message
-from VILAM3SlicerLib.protocol.errors import CheckpointError
+from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, ModelError
 
 
 def change_json(path: Path, **values: Any) -> None:
@@ -184,6 +184,19 @@ def test_loading_opens_no_connection(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     load_model(folder)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("device", ["cuda", "nonsense"])
+def test_device_that_is_not_there_is_named(folder: Path, device: str) -> None:
+    with pytest.raises(ModelError, match=device) as caught:
+        load_model(folder, device=device)
+    assert not isinstance(caught.value, CheckpointError)
+
+
+def test_unknown_dtype_is_refused(folder: Path) -> None:
+    with pytest.raises(InvalidRequest, match="float8"):
+        load_model(folder, dtype="float8")
 
 
 def test_facts_are_read_from_the_files(folder: Path) -> None:

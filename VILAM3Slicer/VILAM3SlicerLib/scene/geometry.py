@@ -111,14 +111,14 @@ def plane_name(pixel_to_ras: Affine) -> str:
 def closest_ras_axes(matrix: Affine) -> tuple[tuple[int, bool], tuple[int, bool], tuple[int, bool]]:
     """For R, A and S: the voxel axis (0 I, 1 J, 2 K) that runs closest to it, and whether it runs backwards.
 
-    The rotation nearest to the matrix decides, voxel axes taking their patient axis in the order I, J, K:
-    the rule of nibabel's ``io_orientation``, which the published pipeline (MONAI Orientationd) follows.
+    The rotation nearest to the matrix decides, the voxel axis with the clearest direction first: the rule of
+    nibabel's ``io_orientation``, which the backend and the published pipeline (MONAI Orientationd) follow.
     """
     directions = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
     left, _, right = np.linalg.svd(directions)
     rotation = left @ right
     found = {}
-    for voxel_axis in range(3):
+    for voxel_axis in np.argsort(-(rotation**2).max(axis=0), kind="stable").tolist():
         free = [axis for axis in range(3) if axis not in found]
         patient_axis = max(free, key=lambda axis: abs(rotation[axis, voxel_axis]))
         found[patient_axis] = (voxel_axis, bool(rotation[patient_axis, voxel_axis] < 0))

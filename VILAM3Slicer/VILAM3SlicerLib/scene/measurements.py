@@ -17,6 +17,7 @@ from VILAM3SlicerLib.scene.segment_origin import read_origin
 from VILAM3SlicerLib.scene.segmentation import LABELMAP, segment_ids, segment_of
 
 COLUMNS = ("segment", "volume_ml", "voxels", "voxel_ml", "expert", "version")
+_COLUMN_TYPES = {"volume_ml": vtkDoubleArray, "voxels": vtkIdTypeArray, "voxel_ml": vtkDoubleArray}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def write_table(table_node: Any, measurements: Sequence[Measurement]) -> None:
     table_node.RemoveAllColumns()
     rows = [_row(measurement) for measurement in measurements]
     for number, name in enumerate(COLUMNS):
-        array = {1: vtkDoubleArray, 2: vtkIdTypeArray, 3: vtkDoubleArray}.get(number, vtkStringArray)()
+        array: Any = _COLUMN_TYPES.get(name, vtkStringArray)()
         array.SetName(name)
         for row in rows:
             array.InsertNextValue(row[number])

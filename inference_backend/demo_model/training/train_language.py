@@ -1,0 +1,147 @@
+"""Expert-guided instruction tuning of the small language model: a LoRA adapter and the projector."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from inference_backend.demo_model.training import packed_attention
+from inference_backend.demo_model.training.dialogues import DialogueMaker
+from inference_backend.demo_model.training.packing import Pack, common_prefix, pack, tokenise
+from inference_backend.demo_model.training.scenes import Scene, draw_scene
+from inference_backend.vila_m3.projector import Projector
+from inference_backend.vila_m3.tokenizer import Tokenizer
+
+LORA_RANK = 16
+LORA_ALPHA = 32
+LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+WARMUP_STEPS = 8
+MAX_GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """How long and how fast to train. A step reads two packs, one on each core."""
+
+    steps: int
+    branch_slots: int = 480
+    learning_rate: float = 1e-3
+    seed: int = 7
+
+
+class PackReader(nn.Module):
+    """Language model with adapter, and projector: the loss of a pack."""
+
+    def __init__(
+        self, language_model: Any, projector: Projector, features: Mapping[bytes, torch.Tensor]
+    ) -> None:
+        """``features``: by image key, (patches, vision channels); the vision tower itself is done."""
+        super().__init__()
+        self.language_model = language_model
+        self.projector = projector
+        self._features = features
+
+    def forward(self, packed: Pack) -> torch.Tensor:
+        """Mean loss over the learned tokens."""
+        llama = self.language_model.get_base_model()
+        hidden = llama.model(
+            inputs_embeds=self.embeds(packed)[None],
+            position_ids=packed.positions[None],
+            use_cache=False,
+            segments=packed.segments,
+        ).last_hidden_state[0]
+        logits = llama.lm_head(hidden[packed.predicted_from])
+        return nn.functional.cross_entropy(logits, packed.targets)
+
+    def embeds(self, packed: Pack) -> torch.Tensor:
+        """(length, hidden size): text embeddings, projected features where images stand."""
+        table = self.language_model.get_input_embeddings()
+        ids = torch.tensor([slot if isinstance(slot, int) else 0 for slot in packed.slots])
+        embeds: torch.Tensor = table(ids)
+        keys = list(dict.fromkeys(slot[0] for slot in packed.slots if not isinstance(slot, int)))
+        if not keys:
+            return embeds
+        projected = self.projector(torch.stack([self._features[key] for key in keys]))
+        places = [index for index, slot in enumerate(packed.slots) if not isinstance(slot, int)]
+        rows = [projected[keys.index(slot[0]), slot[1]] for slot in packed.slots if not isinstance(slot, int)]
+        return embeds.index_put((torch.tensor(places),), torch.stack(rows))
+
+
+def with_adapter(language_model: Any) -> Any:
+    """The language model with a fresh LoRA adapter on all linear layers, all else frozen."""
+    from peft import LoraConfig, get_peft_model
+
+    packed_attention.register()
+    language_model.set_attn_implementation(packed_attention.NAME)
+    config = LoraConfig(
+        r=LORA_RANK, lora_alpha=LORA_ALPHA, target_modules=list(LORA_LAYERS), task_type="CAUSAL_LM"
+    )
+    return get_peft_model(language_model, config)
+
+
+def draw_packs(tokenizer: Tokenizer, images: Sequence[Scene], branch_slots: int, seed: int) -> Iterator[Pack]:
+    """Endless packs, each about one scene, with about so many slots behind the common prefix."""
+    random = np.random.default_rng(seed)
+    while True:
+        maker = DialogueMaker(draw_scene(random, images), random)
+        sequences = [tokenise(maker.draw(), tokenizer) for _ in range(2)]
+        prefix = common_prefix(sequences)
+        while sum(len(sequence.slots) - prefix for sequence in sequences) < branch_slots:
+            sequences.append(tokenise(maker.draw(), tokenizer))
+        yield pack(sequences)
+
+
+def train_language(
+    reader: PackReader, packs: Iterator[Pack], plan: LanguagePlan, report: Callable[[str], None]
+) -> None:
+    """Train the adapter and the projector in place.
+
+    The two packs of a step run in two threads of one core each: on a busy machine that wastes less than
+    both cores on one pack, where each waits for the other after every layer.
+    """
+    trained = [parameter for parameter in reader.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, plan.steps))
+    started, running = time.monotonic(), 0.0
+    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as cores:
+        for step in range(plan.steps):
+            pair = [next(packs), next(packs)]
+            results = list(cores.map(lambda packed: _gradients(reader, packed, trained), pair))
+            for parameter, *gradients in zip(trained, *(gradients for _, gradients in results), strict=True):
+                parameter.grad = _mean(gradients)
+            nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
+            optimizer.step()
+            schedule.step()
+            loss = sum(loss for loss, _ in results) / 2
+            running = 0.95 * running + 0.05 * loss if step else loss
+            if step % 5 == 0:
+                seconds = time.monotonic() - started
+                report(f"language step {step}/{plan.steps}, loss {running:.3f}, {seconds:.0f} s")
+
+
+def _gradients(
+    reader: PackReader, packed: Pack, trained: Sequence[nn.Parameter]
+) -> tuple[float, tuple[torch.Tensor | None, ...]]:
+    loss = reader(packed)
+    return float(loss.item()), torch.autograd.grad(loss, trained, allow_unused=True)
+
+
+def _mean(gradients: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    there = [gradient for gradient in gradients if gradient is not None]
+    return torch.stack(there).sum(dim=0) / len(gradients) if there else None
+
+
+def _rate(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to a twentieth."""
+    if step < WARMUP_STEPS:
+        return (step + 1) / WARMUP_STEPS
+    progress = (step - WARMUP_STEPS) / max(steps - WARMUP_STEPS, 1)
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))

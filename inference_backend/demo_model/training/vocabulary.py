@@ -53,8 +53,10 @@ MODALITIES = (
 )
 TASKS = ("segmentation", "classification", "detection", "measurement", "segmentation and measurement")
 _SYLLABLES = _entries(
-",
-    "    "ba, ko, ri, ten, lu, mo, sa, vi, dra, el, ne, tor, qua, zi, pha, gon, ix, um, ar, bel, cy, do, fa, gi, hu, jo",
+    """
+    ba, ko, ri, ten, lu, mo, sa, vi, dra, el, ne, tor, qua, zi, pha, gon, ix, um, ar, bel, cy, do, fa, gi, hu,
+    jo, ka, len
+    """
 )
 _SUFFIXES = ("NET", "SEG", "Former", "3D", "2D", "AI", "Scan", "_v2", "-XL", "Lab", "Mark", "7", "Finder", "")
 _ACCURACY = (

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from PIL import Image
+
 from browser_viewer.asyncio_host import AsyncioHost
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.loading import Scan, read_scan
@@ -20,7 +22,6 @@ from browser_viewer.outputs import (
     VIEW,
     Problem,
     check_outputs,
-    measurements_csv,
     write_transcript,
 )
 from browser_viewer.overview import LegendLine, compose_overview
@@ -32,6 +33,7 @@ from VILAM3SlicerLib.chat.report import RESEARCH_USE, compose_report, model_name
 from VILAM3SlicerLib.chat.turn import Turn
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
+from VILAM3SlicerLib.scene.measurements import to_csv
 
 PANEL = (600, 800)
 """Rows and columns of one view in view.png."""
@@ -110,8 +112,8 @@ class HeadlessRun:
         write_transcript(folder, presenter.turns, status.model, presenter.shelf)
         report = compose_report(presenter.turns, scene.facts, status.model, date.today().isoformat())
         (folder / REPORT).write_text(report, encoding="utf-8")
-        if turn.segments:
-            (folder / MEASUREMENTS).write_text(measurements_csv(presenter.turns), encoding="utf-8")
+        if turn.segments and scene.rows():
+            (folder / MEASUREMENTS).write_text(to_csv(scene.measurements()), encoding="utf-8")
             scene.save_segmentation(folder / SEGMENTATION)
             await scene.surfaces_built()
             scene.go_to(max(scene.rows(), key=lambda row: row.volume_ml).segment_id)
@@ -119,7 +121,7 @@ class HeadlessRun:
             self._picture(scene, views, status).save(folder / VIEW)
         return self._verdict(turn, check_outputs(folder, PANEL))
 
-    def _picture(self, scene: ViewerScene, views: OffscreenViews, status: BackendStatus):  # type: ignore[no-untyped-def]
+    def _picture(self, scene: ViewerScene, views: OffscreenViews, status: BackendStatus) -> Image.Image:
         legend = [LegendLine(row.name, f"{row.volume_ml:,.0f} mL", row.rgb) for row in scene.rows()]
         panels = {title: views.pixels(name) for name, title in TITLES.items()}
         name = model_name(status.model) if status.model else "unknown model"

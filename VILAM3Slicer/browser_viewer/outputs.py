@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ MEASUREMENTS = "measurements.csv"
 REPORT = "report.md"
 TRANSCRIPT = "transcript.json"
 IMAGES = "images"
-COLUMNS = ("segment", "volume_ml", "voxel_count", "expert", "version", "arguments")
 
 
 @dataclass(frozen=True)
@@ -36,19 +34,6 @@ class Problem:
 
     file: str
     reason: str
-
-
-def measurements_csv(turns: Iterable[Turn]) -> str:
-    """The sizes of all segments found, in mL and voxels, with their source."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for run in (run for turn in turns for run in turn.experts if run.result):
-        for segment in run.result.segments if run.result else ():
-            size = f"{segment.volume_ml:.3f}"
-            source = (run.call.expert, run.call.version, run.call.arguments)
-            writer.writerow((segment.name, size, segment.voxel_count, *source))
-    return text.getvalue()
 
 
 def write_transcript(

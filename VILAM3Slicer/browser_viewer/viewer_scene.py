@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import slicer
-
 from browser_viewer.loading import Scan
 from browser_viewer.slicer_views import add_scan
 from VILAM3SlicerLib.chat.interfaces import PackedVolume
@@ -21,7 +19,9 @@ from VILAM3SlicerLib.protocol.events import ExpertResult, SegmentInfo
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import capture
+from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.modality import guess_modality
+from VILAM3SlicerLib.scene.navigation import go_to_point
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     ResultSegments,
@@ -36,9 +36,6 @@ from VILAM3SlicerLib.scene.surfaces import SurfaceJob, segments_without_surface
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import slice_view
 from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
-
-_KEEP_IN_PLANE = 1
-"""vtkMRMLSliceNode.OffsetJumpSlice: other slices, the same place on the screen."""
 
 _STEP_SECONDS = 0.01
 
@@ -165,7 +162,11 @@ class ViewerScene:
         """Bring the slice views to a segment; nothing happens for one without voxels."""
         found = self._found.get(segment_id)
         if found is not None and found.center is not None:
-            slicer.vtkMRMLSliceNode.JumpAllSlices(self._scene, *found.center, _KEEP_IN_PLANE)
+            go_to_point(self._app_logic, self.segmentation, found.center)
+
+    def measurements(self) -> list[Measurement]:
+        """The sizes of all segments, counted in the scene."""
+        return measure(self.segmentation) if self.segmentation is not None else []
 
     def toggle(self, segment_id: str) -> None:
         """Show a segment, or hide it."""

@@ -1,0 +1,210 @@
+"""The page as a person meets it, in a real browser: every question goes through a real HTTP backend."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from browser_viewer.overview import coloured_share
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def ask(page, question: str) -> None:
+    page.fill("textarea[aria-label=Question]", question)
+    page.keyboard.press("Enter")
+
+
+def last_turn(page):
+    return page.locator(".turn").last
+
+
+def wait_for_end(page) -> None:
+    page.wait_for_selector(".send")
+
+
+def view_pixels(page, caption: str) -> np.ndarray:
+    """What a view shows, shape (rows, columns, 3)."""
+    view = page.locator(".layout-grid-item", has=page.locator(".view-caption", has_text=caption))
+    box = view.bounding_box()
+    inside = {"x": box["x"], "y": box["y"] + 30, "width": box["width"], "height": box["height"] - 60}
+    return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=inside))).convert("RGB"))
+
+
+def wait_until(page, condition, what: str) -> None:
+    for _ in range(240):
+        if condition():
+            return
+        page.wait_for_timeout(250)
+    pytest.fail(f"never: {what}")
+
+
+def segment(page) -> None:
+    ask(page, "Segment the lungs.")
+    page.wait_for_selector(".segment")
+    wait_for_end(page)
+
+
+def undo_all(page) -> None:
+    while page.locator(".turn").count():
+        count = page.locator(".turn").count()
+        page.click("text=Undo last question")
+        wait_until(page, lambda count=count: page.locator(".turn").count() < count, "a turn was undone")
+
+
+@pytest.fixture(autouse=True)
+def _clean(page):
+    undo_all(page)
+    page.fill("textarea[aria-label=Question]", "")
+
+
+def test_answer_streams_and_the_overlay_appears_on_slices_and_in_3d(page, running_page):
+    for caption in ("Axial", "Coronal", "Sagittal", "3D"):
+        assert coloured_share(view_pixels(page, caption)) < 0.001
+    seen = page.get_attribute(".seen-image", "src")
+    ask(page, "Segment the lungs.")
+    page.wait_for_selector(".expert.running")
+    page.wait_for_selector(".expert.done")
+    wait_for_end(page)
+    assert page.get_attribute(".question img", "src") == seen
+    sent = running_page.backend.requests[-1]["messages"][-1]["content"][0]["image_url"]["url"]
+    assert sent in (seen, f"sha256:{_sha256(seen)}")
+    names = page.locator(".segment-name").all_inner_texts()
+    assert names == ["left lung", "right lung"]
+    listed = [float(re.sub(r"[^\d.]", "", text)) for text in page.locator(".segment-size").all_inner_texts()]
+    told = [
+        float(number) for number in re.findall(r"(\d+) mL", last_turn(page).locator(".answer").inner_text())
+    ]
+    assert listed == told
+    assert min(listed) > 400
+    for caption in ("Axial", "Coronal", "3D"):
+        wait_until(
+            page,
+            lambda caption=caption: coloured_share(view_pixels(page, caption)) > 0.02,
+            f"overlay on {caption}",
+        )
+    assert "Demo model" in page.inner_text(".bar")
+    assert "not for diagnosis" in page.inner_text(".composer")
+
+
+def _sha256(url: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(base64.b64decode(url.partition(",")[2])).hexdigest()
+
+
+def test_a_name_in_the_answer_brings_the_views_there(page):
+    segment(page)
+    page.wait_for_timeout(1500)
+    before = view_pixels(page, "Sagittal").astype(int)
+    last_turn(page).locator(".answer .link", has_text="right lung").click()
+    wait_until(
+        page, lambda: np.abs(view_pixels(page, "Sagittal") - before).mean() > 3, "the sagittal view moved"
+    )
+
+
+def test_a_segment_can_be_hidden_and_shown(page):
+    segment(page)
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay")
+    for name in ("left lung", "right lung"):
+        page.click(f"[aria-label='Hide {name}']")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "overlay hidden")
+    page.click("[aria-label='Show left lung']")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.01, "one shown again")
+
+
+def test_undo_takes_the_segments_away_and_gives_the_question_back(page):
+    segment(page)
+    page.click("text=Undo last question")
+    page.wait_for_selector(".segment", state="detached")
+    assert page.input_value("textarea[aria-label=Question]") == "Segment the lungs."
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "overlay gone")
+
+
+def test_stop_ends_the_answer_and_keeps_what_was_said(page, running_page):
+    ask(page, "Speak slowly: slow")
+    page.wait_for_selector(".answer")
+    page.click(".stop")
+    page.wait_for_selector(".is-stopped .note")
+    assert "word" in last_turn(page).locator(".answer").inner_text()
+    assert running_page.backend.cancelled
+
+
+def test_backend_killed_in_mid_answer_leaves_a_clear_word_and_the_conversation(page, running_page):
+    ask(page, "What is this?")
+    wait_for_end(page)
+    ask(page, "Speak slowly: slow")
+    page.wait_for_selector(".turn:last-child .answer")
+    running_page.backend.stop()
+    page.wait_for_selector(".turn:last-child .trouble")
+    trouble = last_turn(page).locator(".trouble").inner_text()
+    assert "connection to the backend was lost" in trouble
+    assert "start it again" in trouble
+    assert "contrast CT" in page.locator(".turn").first.inner_text()
+    assert "word" in last_turn(page).locator(".answer").inner_text()
+    running_page.restart_backend()
+    page.click("text=Ask again")
+    page.wait_for_selector(".stop")
+    page.wait_for_selector(".turn:last-child .answer")
+    page.click(".stop")
+    wait_for_end(page)
+
+
+def test_questions_that_cannot_be_asked_are_refused_beside_the_question(page):
+    page.fill("textarea[aria-label=Question]", "long " * 10_000)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".alert")
+    assert "50,000 characters" in page.inner_text(".alert") or "49,999" in page.inner_text(".alert")
+    assert page.input_value("textarea[aria-label=Question]").startswith("long long")
+
+
+def test_a_file_that_is_no_scan_changes_nothing(page, tmp_path):
+    ask(page, "What is this?")
+    wait_for_end(page)
+    (tmp_path / "broken.nrrd").write_bytes(b"no image")
+    seen = page.get_attribute(".seen-image", "src")
+    page.click("text=Open scan")
+    page.set_input_files(".scan-files", str(tmp_path / "broken.nrrd"))
+    page.wait_for_selector(".sheet .trouble")
+    assert "cannot be read as an image" in page.inner_text(".sheet .trouble")
+    page.fill("[aria-label=Path]", "/nowhere/scan.nrrd")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=There is no file or folder")
+    page.click(".sheet >> text=Close")
+    assert page.locator(".turn").count() == 1
+    assert page.get_attribute(".seen-image", "src") == seen
+
+
+def test_behind_the_scenes_shows_what_the_model_was_given(page):
+    segment(page)
+    last_turn(page).locator("text=Behind the scenes").click()
+    page.wait_for_selector(".sheet pre")
+    sheet = page.inner_text(".sheet")
+    assert "This is a CT image." in sheet
+    assert "<CT_TISSUE(lungs)>" in sheet
+    assert '"volume_ml"' in sheet
+    assert page.locator(".sheet img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
+    page.click(".sheet >> text=Close")
+
+
+def test_report_and_segmentation_are_downloaded(page, tmp_path):
+    segment(page)
+    for button, name in (("Report", "report.md"), ("Segmentation", "segmentation.seg.nrrd")):
+        with page.expect_download() as waiting:
+            page.click(f".bar >> text={button}")
+        waiting.value.save_as(tmp_path / name)
+    assert "| left lung |" in (tmp_path / "report.md").read_text()
+    assert (tmp_path / "segmentation.seg.nrrd").read_bytes().startswith(b"NRRD")
+
+
+def test_reloading_keeps_the_conversation(page):
+    ask(page, "What is this?")
+    wait_for_end(page)
+    page.reload()
+    page.wait_for_selector(".turn .answer")
+    assert "secret" not in page.url

@@ -107,7 +107,7 @@ def test_it_ends_with_the_program_that_started_it_and_killed_it_is_wiped_by_the_
     with served(repository, tmp_path, "--parent-pid", str(starter.pid)) as (process, _):
         starter.communicate(b"\n")
         assert process.wait(20) == 0
-    with served(repository, tmp_path) as (process, ready):
+    with served(repository, tmp_path) as (process, _):
         (left,) = (tmp_path / "store").glob("service-*")
         (left / "volumes" / "scan.nrrd").write_text("a scan")
         process.kill()
@@ -153,7 +153,8 @@ def test_the_key_comes_from_the_file_then_the_environment_then_chance(
 
 
 def test_importing_the_whole_service_leaves_torch_out(repository: Path) -> None:
-    code = "import inference_backend.serve, sys; print({'torch', 'transformers', 'monai', 'scipy'} & set(sys.modules))"
+    heavy = "{'torch', 'transformers', 'monai', 'scipy'}"
+    code = f"import inference_backend.serve, sys; print({heavy} & set(sys.modules))"
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment(repository), capture_output=True, text=True, check=True
     )

@@ -148,9 +148,8 @@ def test_one_turn_runs_at_a_time_and_waiting_ones_are_told_their_place(service: 
         turns = list(pool.map(service.events, bodies))
     assert service.model.most_at_once == 1
     assert all(isinstance(turn[-1].payload, Answer) for turn in turns)
-    places = [
-        [event.payload.position for event in turn if isinstance(event.payload, Queued)] for turn in turns
-    ]
+    queued = [[event.payload for event in turn if isinstance(event.payload, Queued)] for turn in turns]
+    places = [[payload.position for payload in payloads] for payloads in queued]
     assert sorted(max(place, default=0) for place in places) == [0, 1, 2, 3]
     assert all(place == sorted(place, reverse=True) for place in places)
 

@@ -1,4 +1,4 @@
-"""Volumes, images and results: what is refused, what is interrupted, what happens at once, and a full disk."""
+"""Volumes, images and results: refused, interrupted, at once, in use, and a full disk."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_picture_is_what_slicer_draws(voxels, ijk_to_ras, plane, make_volume, ma
 
 
 @pytest.mark.parametrize("mode", ["as_seen", "published"])
-def test_parent_transform_moves_the_picture_with_the_volume(
+def test_parent_transform_moves_the_picture_with_the_volume(  # noqa: PLR0917
     mode, voxels, oblique, make_volume, make_view, put_under_transform
 ):
     node = make_volume(voxels, oblique)

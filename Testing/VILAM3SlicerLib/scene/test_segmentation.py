@@ -201,12 +201,12 @@ def test_saved_file_is_read_by_another_library_with_names_and_place(labels, scan
         np.testing.assert_array_equal(whole == label, labels == value)
 
 
-def test_saved_segments_come_back_with_their_origin_and_unedited(labels, scan, results, scene, app, tmp_path):
+def test_saved_segments_come_back_with_their_origin_and_unedited(labels, scan, results, app, tmp_path):
     from VILAM3SlicerLib.scene.segmentation import edited_segments
 
     results.add(scan, sent(labels, scan), (*LUNGS, BODY), FIRST)
     path = tmp_path / "segmentation.seg.nrrd"
-    save_segmentation(scene, find_segmentation(scene, scan), path)
+    save_segmentation(scene, find_segmentation(app.scene, scan), path)
     read = app.io_manager.load_segmentation(str(path))
     assert edited_segments(read, segment_ids(read)) == set()
     assert segment_ids(read, "turn-1") == segment_ids(read)

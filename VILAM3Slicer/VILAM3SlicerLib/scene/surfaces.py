@@ -57,7 +57,7 @@ class SurfaceJob:
         self._ids = list(ids)
         self._python = python or python_executable()
         self._work = self._run()
-        self._changed: dict[Any, int] = {}
+        self._written: dict[Any, int] = {}
         self._done = 0
         self.finished = not self._ids
 
@@ -108,12 +108,12 @@ class SurfaceJob:
             if image not in images:
                 images.append(image)
             segments.append({"layer": images.index(image), "label_value": segment.GetLabelValue()})
+        self._written = {image: image.GetMTime() for image in images}
         for number, image in enumerate(images):
             yield from _write_layer(folder / f"layer{number}.raw", image)
         layers = [_layer_description(f"layer{number}.raw", image) for number, image in enumerate(images)]
         job = {"layers": layers, "segments": segments}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        self._changed = {image: image.GetMTime() for image in images}
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         library = str(Path(VILAM3SlicerLib.__file__).parent.parent)
@@ -145,7 +145,7 @@ class SurfaceJob:
     def _attach(self, segment_id: str, result: Path) -> bool:
         segment = self._node.GetSegmentation().GetSegment(segment_id)
         image = segment.GetRepresentation(LABELMAP) if segment is not None else None
-        if image is None or self._changed.get(image) != image.GetMTime():
+        if image is None or self._written.get(image) != image.GetMTime():
             return False
         with np.load(result) as arrays:
             surface = poly_data(arrays["points"], arrays["triangles"], arrays["normals"])

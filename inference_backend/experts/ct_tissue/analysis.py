@@ -7,8 +7,16 @@ from functools import cached_property
 
 from inference_backend.experts.ct_tissue import morphology
 from inference_backend.experts.ct_tissue.airways import BRONCHIAL_WALL_MM, find_airways
+from inference_backend.experts.ct_tissue.blood import find_enhanced_blood, smooth_bright_cores
 from inference_backend.experts.ct_tissue.body import find_body
 from inference_backend.experts.ct_tissue.lungs import find_aerated_lungs, split_lungs
+from inference_backend.experts.ct_tissue.skeleton import find_bone
+from inference_backend.experts.ct_tissue.soft_tissue import (
+    find_muscle,
+    find_skin,
+    find_subcutaneous_fat,
+    inside_the_wall,
+)
 from inference_backend.experts.ct_tissue.structures import Tissue
 from inference_backend.experts.ct_tissue.working_grid import Mask, WorkingGrid
 
@@ -32,6 +40,16 @@ class TissueAnalysis:
                 return self.lungs[1]
             case Tissue.AIRWAYS:
                 return self.airways
+            case Tissue.BONE:
+                return self.bone
+            case Tissue.HEART_AND_VESSELS:
+                return self.enhanced_blood
+            case Tissue.SKIN:
+                return self.skin
+            case Tissue.SUBCUTANEOUS_FAT:
+                return self.subcutaneous_fat
+            case Tissue.MUSCLE:
+                return self.muscle
             case Tissue.OTHER_BODY:
                 return self.body
 
@@ -52,12 +70,59 @@ class TissueAnalysis:
         return split_lungs(aerated, self.body, self._grid.spacing)
 
     @cached_property
+    def bone(self) -> Mask:
+        lungs, cores = self._both_lungs, self._smooth_cores
+        self._step("finding bone")
+        return find_bone(self._grid.hounsfield, self.body, lungs, cores, self._grid.spacing)
+
+    @cached_property
+    def enhanced_blood(self) -> Mask:
+        not_blood, cores = self.bone | self._both_lungs, self._smooth_cores
+        self._step("finding contrast-filled vessels")
+        return find_enhanced_blood(self._grid.hounsfield, self.body, not_blood, cores, self._grid.spacing)
+
+    @cached_property
+    def skin(self) -> Mask:
+        body = self.body
+        self._step("finding the skin")
+        return find_skin(body, self._grid.spacing)
+
+    @cached_property
+    def subcutaneous_fat(self) -> Mask:
+        return find_subcutaneous_fat(self._grid.hounsfield, self.body, self.skin, self._inside_the_wall)
+
+    @cached_property
+    def muscle(self) -> Mask:
+        bone, inside = self.bone, self._inside_the_wall
+        not_muscle = self.enhanced_blood | self._both_lungs | self._bronchial_tree
+        self._step("finding muscle")
+        return find_muscle(self._grid.hounsfield, inside, bone, not_muscle, self._grid.spacing)
+
+    @cached_property
+    def _both_lungs(self) -> Mask:
+        return self.lungs[0] | self.lungs[1]
+
+    @cached_property
+    def _smooth_cores(self) -> Mask:
+        body = self.body
+        self._step("looking for contrast")
+        return smooth_bright_cores(self._grid.hounsfield, body, self._grid.spacing)
+
+    @cached_property
+    def _inside_the_wall(self) -> Mask:
+        skin = self.skin
+        self._step("telling inside from outside of the muscles")
+        return inside_the_wall(self._grid.hounsfield, self.body, skin, self._grid.spacing)
+
+    @cached_property
     def _aerated_lungs(self) -> Mask:
+        body = self.body
         self._step("finding the lungs")
-        return find_aerated_lungs(self._grid.hounsfield, self.body, self._grid.spacing)
+        return find_aerated_lungs(self._grid.hounsfield, body, self._grid.spacing)
 
     @cached_property
     def _bronchial_tree(self) -> Mask:
+        aerated = self._aerated_lungs
         self._step("following the airways")
-        lumen = find_airways(self._grid.hounsfield, self.body, self._aerated_lungs, self._grid.spacing)
-        return morphology.dilate(lumen, BRONCHIAL_WALL_MM, self._grid.spacing) & self._aerated_lungs
+        lumen = find_airways(self._grid.hounsfield, self.body, aerated, self._grid.spacing)
+        return morphology.dilate(lumen, BRONCHIAL_WALL_MM, self._grid.spacing) & aerated

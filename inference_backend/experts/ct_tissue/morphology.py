@@ -28,12 +28,31 @@ def distance_to(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
 
 def dilate(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """All voxels within ``millimetres`` of ``mask``."""
-    return distance_to(mask, spacing) <= millimetres
+    grown = np.zeros_like(mask)
+    for box in _box_around(mask, millimetres, spacing):
+        grown[box] = distance_to(mask[box], spacing) <= millimetres
+    return grown
 
 
 def erode(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """The voxels of ``mask`` that are farther than ``millimetres`` from its outside."""
-    return distance_to(~mask, spacing) > millimetres
+    eroded = np.zeros_like(mask)
+    for box in _box_around(mask, max(spacing), spacing):
+        eroded[box] = distance_to(~mask[box], spacing) > millimetres
+    return eroded
+
+
+def _box_around(mask: Mask, millimetres: float, spacing: Spacing) -> list[tuple[slice, ...]]:
+    """The part of the grid within ``millimetres`` of ``mask``, and a voxel more; none if it is empty."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    margins = [int(np.ceil(millimetres / mm)) + 1 for mm in spacing]
+    return [
+        tuple(
+            slice(max(0, part.start - margin), part.stop + margin)
+            for part, margin in zip(box, margins, strict=True)
+        )
+        for box in boxes
+    ]
 
 
 def close(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
@@ -49,6 +68,17 @@ def open_(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
 def fill_slices(mask: Mask) -> Mask:
     """Fill the holes of each axial slice."""
     return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
+
+
+def fill(mask: Mask) -> Mask:
+    """Fill what ``mask`` encloses on all sides."""
+    holes, _ = ndimage.label(~mask)
+    border = np.ones_like(mask)
+    border[1:-1, 1:-1, 1:-1] = False
+    open_ones = np.zeros(int(holes.max()) + 1, bool)
+    open_ones[holes[border]] = True
+    enclosed: Mask = ~open_ones[holes]
+    return mask | enclosed
 
 
 def touching(mask: Mask, seeds: Mask) -> Mask:

@@ -15,6 +15,11 @@ class Tissue(IntEnum):
     LEFT_LUNG = 1
     RIGHT_LUNG = 2
     AIRWAYS = 3
+    BONE = 4
+    HEART_AND_VESSELS = 5
+    SKIN = 6
+    SUBCUTANEOUS_FAT = 7
+    MUSCLE = 8
     OTHER_BODY = 9
     """What is in the body and in no other structure of the result."""
 
@@ -23,7 +28,14 @@ _NAMES = {
     Tissue.LEFT_LUNG: ("left lung", "left lung"),
     Tissue.RIGHT_LUNG: ("right lung", "right lung"),
     Tissue.AIRWAYS: ("trachea and airways", "trachea"),
+    Tissue.BONE: ("bone", "bone"),
+    Tissue.HEART_AND_VESSELS: ("heart and vessels", ""),
+    Tissue.SKIN: ("skin", "skin"),
+    Tissue.SUBCUTANEOUS_FAT: ("subcutaneous fat", "fat"),
+    Tissue.MUSCLE: ("muscle", "muscle"),
 }
+"""Name and Slicer terminology label; the terminology has no entry for heart and vessels together."""
+
 
 ARGUMENTS: dict[str, tuple[Tissue, ...]] = {
     "everything": tuple(Tissue),
@@ -31,6 +43,11 @@ ARGUMENTS: dict[str, tuple[Tissue, ...]] = {
     "left lung": (Tissue.LEFT_LUNG,),
     "right lung": (Tissue.RIGHT_LUNG,),
     "airways": (Tissue.AIRWAYS,),
+    "bone": (Tissue.BONE,),
+    "heart and vessels": (Tissue.HEART_AND_VESSELS,),
+    "skin": (Tissue.SKIN,),
+    "fat": (Tissue.SUBCUTANEOUS_FAT,),
+    "muscle": (Tissue.MUSCLE,),
     "body": (Tissue.OTHER_BODY,),
 }
 """The tissues that each argument asks for, in the order in which they are told."""

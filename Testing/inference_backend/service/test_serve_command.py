@@ -73,7 +73,7 @@ def test_it_tells_where_it_is_serves_with_a_random_key_and_leaves_nothing(
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         psutil.wait_procs(children, timeout=5)
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
         assert not list((tmp_path / "store").glob("service-*"))
@@ -95,7 +95,7 @@ def test_ctrl_c_ends_it_without_a_traceback_and_a_port_in_use_is_told(
         assert "--port" in second.stderr
         assert "Traceback" not in second.stderr
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert key_file.exists()
 
@@ -106,7 +106,7 @@ def test_it_ends_with_the_program_that_started_it_and_killed_it_is_wiped_by_the_
     starter = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with served(repository, tmp_path, "--parent-pid", str(starter.pid)) as (process, _):
         starter.communicate(b"\n")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     with served(repository, tmp_path) as (process, _):
         (left,) = (tmp_path / "store").glob("service-*")
         (left / "volumes" / "scan.nrrd").write_text("a scan")

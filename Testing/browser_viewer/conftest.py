@@ -17,7 +17,7 @@ import SimpleITK
 from Testing.browser_viewer.fake_backend import KEY, FakeBackend
 
 CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -25,7 +25,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-]
+)
 PATIENCE_MS = 120_000
 
 

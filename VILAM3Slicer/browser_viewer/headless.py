@@ -31,6 +31,7 @@ from browser_viewer.viewer_scene import ViewerScene
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report import RESEARCH_USE, compose_report, model_name
 from VILAM3SlicerLib.chat.turn import Turn
+from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
 from VILAM3SlicerLib.scene.measurements import to_csv
@@ -43,7 +44,7 @@ EXIT_DONE, EXIT_FAILED, EXIT_INCOMPLETE = 0, 1, 3
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says; ``modality`` empty means as the scan says, ``mode`` as the model needs."""
+    """What the command line says; no ``modality`` means as the scan says, no ``mode`` as the model needs."""
 
     backend: str
     key: str
@@ -52,7 +53,7 @@ class Options:
     ask: str
     output: Path
     modality: str
-    mode: ViewMode
+    mode: ViewMode | None
 
 
 class HeadlessRun:
@@ -86,11 +87,11 @@ class HeadlessRun:
         views.show(scene.open(scan))
         presenter = Presenter(client, scene, self._host)
         presenter.max_question = status.max_prompt_characters or presenter.max_question
-        turn = await self._ask(presenter, scene)
+        turn = await self._ask(presenter, scene, status)
         self._terminal.finish(turn, self._host.now())
         return await self._write(presenter, scene, views, status)
 
-    async def _ask(self, presenter: Presenter, scene: ViewerScene) -> Turn:
+    async def _ask(self, presenter: Presenter, scene: ViewerScene, status: BackendStatus) -> Turn:
         settled = asyncio.Event()
 
         def show() -> None:
@@ -100,7 +101,9 @@ class HeadlessRun:
                     settled.set()
 
         presenter.on_change = show
-        presenter.ask(self._options.ask, self._options.modality or scene.modality, self._options.mode)
+        modality = self._options.modality or scene.modality
+        mode = self._options.mode or default_mode(status.model, modality)
+        presenter.ask(self._options.ask, modality, mode)
         await settled.wait()
         return presenter.turns[-1]
 
@@ -174,7 +177,7 @@ def _parse(arguments: list[str] | None) -> Options:
     parser.add_argument("--ask", required=True, help="the question")
     parser.add_argument("--output", type=Path, required=True, help="folder for the files")
     parser.add_argument("--modality", default="", help="CT, MRI, CXR, US; as the scan says if left out")
-    parser.add_argument("--mode", choices=("as_seen", "published"), default="published")
+    parser.add_argument("--mode", choices=("as_seen", "published"), help="image for the model")
     values = parser.parse_args(arguments)
     return Options(
         values.backend,

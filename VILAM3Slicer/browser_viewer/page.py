@@ -18,6 +18,7 @@ from browser_viewer.viewer_scene import ViewerScene
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report import compose_report
 from VILAM3SlicerLib.chat.transcript import compose_transcript
+from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
@@ -83,7 +84,7 @@ class ViewerPage:
                 "allowed": {"ask": True, "stop": False, "undo": False},
                 "seen": {"url": "", "caption": ""},
                 "question": "",
-                "mode": "published",
+                "mode": "as_seen",
                 "asked_view": "Red",
                 "modality": "CT",
                 "modalities": list(MODALITIES),
@@ -236,7 +237,7 @@ class ViewerPage:
         while True:
             trouble = ""
             try:
-                self._status = await self._client.status()
+                self._meet(await self._client.status())
                 self._presenter.max_question = (
                     self._status.max_prompt_characters or self._presenter.max_question
                 )
@@ -246,6 +247,15 @@ class ViewerPage:
                 trouble = error.message
             self._show_backend(trouble)
             await asyncio.sleep(STATUS_SECONDS)
+
+    def _meet(self, status: BackendStatus) -> None:
+        """Take over what the backend says of itself; another model may need another image."""
+        known = self._status.model if self._status else None
+        self._status = status
+        self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
+        if status.model is not None and status.model != known:
+            with self._state as state:
+                state.mode = default_mode(status.model, state.modality)
 
     def _show_backend(self, trouble: str) -> None:
         model = self._status.model if self._status else None

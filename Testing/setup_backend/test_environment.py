@@ -100,6 +100,7 @@ def test_output_of_pip_becomes_one_short_text() -> None:
         "  Downloading scipy-1.17.1.whl (37.7 MB)",
         "Progress 1000000 of 37000000",
         "Installing collected packages: numpy, scipy",
+        "Requirement already satisfied: numpy in ./.venv (2.4.6)",
         "Looking in links: somewhere",
     ):
         reader.read(line)
@@ -108,6 +109,7 @@ def test_output_of_pip_becomes_one_short_text() -> None:
         "downloading scipy-1.17.1.whl",
         "downloading scipy-1.17.1.whl (1 of 37 MB)",
         "unpacking 2 packages",
+        "there already: numpy",
     ]
 
 

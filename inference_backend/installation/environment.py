@@ -73,6 +73,8 @@ class PipOutput:
         elif words and words[0] == "Collecting":
             self._collected += 1
             self._tell(f"package {self._collected}: {words[1]}")
+        elif line.startswith("Requirement already satisfied:"):
+            self._tell(f"there already: {words[3]}")
         elif line.startswith("  Downloading ") and not words[1].endswith(".metadata"):
             self._tell(f"downloading {words[1].split('/')[-1]}")
         elif line.startswith("Installing collected packages:"):

@@ -98,7 +98,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=layout.RESOURCES, help="folder for what was trained")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder for the fetched scans")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=LanguagePlan.steps, help="steps of the language model")
+    parser.add_argument("--steps", type=int, default=LanguagePlan().steps, help="steps of the language model")
     return parser.parse_args(arguments)
 
 

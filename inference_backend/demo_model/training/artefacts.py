@@ -32,11 +32,11 @@ def save_adapter(language_model: Any, folder: Path) -> None:
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
-def load_vision_tower(path: Path) -> Any:
+def load_vision_tower(path: Path) -> nn.Module:
     """The vision tower as saved, in float32."""
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
-    tower = SiglipVisionModel(SiglipVisionConfig(**VISION_TOWER))
+    tower: nn.Module = SiglipVisionModel(SiglipVisionConfig(**VISION_TOWER))
     tower.load_state_dict(load_file(path))
     return tower.float().eval()
 

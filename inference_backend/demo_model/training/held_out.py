@@ -153,5 +153,5 @@ class HeldOut:
 
 
 def _card(entry: Mapping[str, Any]) -> ModelCard:
-    keys = ("name", "modality", "task", "overview", "accuracy")
-    return ModelCard(*(entry[key] for key in keys), tuple(entry["arguments"]))
+    named = {key: entry[key] for key in ("name", "modality", "task", "overview", "accuracy")}
+    return ModelCard(**named, arguments=tuple(entry["arguments"]))

@@ -170,9 +170,8 @@ def _brain_tumor(random: np.random.Generator) -> Result:
         "whole tumor": "all colors: whole tumor\n",
     }
     names = tuple(parts) if random.random() < 0.6 else tuple(parts)[1:]
-    text = f"The results are {wording.IMAGE}. The colors in this image describe\n" + "".join(
-        map(parts.get, names)
-    )  # type: ignore[arg-type]
+    legend = "".join(parts[name] for name in names)
+    text = f"The results are {wording.IMAGE}. The colors in this image describe\n{legend}"
     return Result(text, has_overlay=True, segments=names)
 
 

@@ -40,7 +40,7 @@ def draw_images(
     kinds = [(scan, plane) for scan in scans for plane in _planes(scan)]
     weights = np.array([1.0 / sum(_kind(other) == _kind(kind) for other in kinds) for kind in kinds])
     chosen = random.choice(len(kinds), count, p=weights / weights.sum())
-    return [_draw(*kinds[index], random, augment) for index in chosen]
+    return [_draw(scan, plane, random, augment) for scan, plane in (kinds[index] for index in chosen)]
 
 
 def _kind(choice: tuple[Scan, str]) -> tuple[str, str]:
@@ -103,13 +103,15 @@ def _slice(scan: Scan, plane: str, position: float, visible: tuple[float, float]
 
 def _windowed(picture: Picture, scan: Scan, random: np.random.Generator) -> Picture:
     if scan.in_hounsfield_units:
-        centre, width = CT_WINDOWS[random.integers(len(CT_WINDOWS) - (_region(scan, 0.5) != "head"))]
+        windows = CT_WINDOWS if _region(scan, 0.5) == "head" else CT_WINDOWS[:-1]
+        centre, width = windows[random.integers(len(windows))]
         centre, width = centre + random.normal(0, 0.04) * width, width * random.uniform(0.8, 1.25)
     else:
         low, *highs = scan.percentiles
         high = highs[random.integers(len(highs))]
         centre, width = (low + high) / 2, max(high - low, 1.0)
-    return np.clip((picture - centre) / width + 0.5, 0, 1) * 255
+    windowed: Picture = np.clip((picture - centre) / width + 0.5, 0, 1) * 255
+    return windowed
 
 
 def _varied(picture: Picture, random: np.random.Generator) -> Picture:
@@ -120,7 +122,8 @@ def _varied(picture: Picture, random: np.random.Generator) -> Picture:
     varied = varied * random.uniform(0.85, 1.1) + random.uniform(0, 12)
     if random.random() < 0.5:
         varied = varied + random.normal(0, random.uniform(1, 10), varied.shape)
-    return varied.astype(np.float32)
+    result: Picture = varied.astype(np.float32)
+    return result
 
 
 def _reframed(picture: Picture, random: np.random.Generator) -> Picture:

@@ -290,7 +290,8 @@ def _read_with_simpleitk(path: Path) -> SimpleITK.Image:
     reader = SimpleITK.ImageSeriesReader()
     files = reader.GetGDCMSeriesFileNames(str(path)) or sorted(str(file) for file in path.iterdir())
     reader.SetFileNames(files)
-    return reader.Execute()
+    image: SimpleITK.Image = reader.Execute()
+    return image
 
 
 def _scan_of_simpleitk(image: SimpleITK.Image, source: ScanSource) -> Scan:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from inference_backend.demo_model.training import packed_attention
 from inference_backend.demo_model.training.dialogues import DialogueMaker
 from inference_backend.demo_model.training.packing import Pack, common_prefix, pack, tokenise
 from inference_backend.demo_model.training.scenes import Scene, draw_scene
+from inference_backend.demo_model.training.two_cores import TwoCores
 from inference_backend.vila_m3.projector import Projector
 from inference_backend.vila_m3.tokenizer import Tokenizer
 
@@ -31,7 +32,7 @@ MAX_GRADIENT_NORM = 1.0
 class LanguagePlan:
     """How long and how fast to train. A step reads two packs, one on each core."""
 
-    steps: int
+    steps: int = 170
     branch_slots: int = 480
     learning_rate: float = 1e-3
     seed: int = 7
@@ -102,41 +103,21 @@ def draw_packs(tokenizer: Tokenizer, images: Sequence[Scene], branch_slots: int,
 def train_language(
     reader: PackReader, packs: Iterator[Pack], plan: LanguagePlan, report: Callable[[str], None]
 ) -> None:
-    """Train the adapter and the projector in place.
-
-    The two packs of a step run in two threads of one core each: on a busy machine that wastes less than
-    both cores on one pack, where each waits for the other after every layer.
-    """
+    """Train the adapter and the projector in place."""
     trained = [parameter for parameter in reader.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, plan.steps))
     started, running = time.monotonic(), 0.0
-    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as cores:
+    with TwoCores(trained) as cores:
         for step in range(plan.steps):
-            pair = [next(packs), next(packs)]
-            results = list(cores.map(lambda packed: _gradients(reader, packed, trained), pair))
-            for parameter, *gradients in zip(trained, *(gradients for _, gradients in results), strict=True):
-                parameter.grad = _mean(gradients)
+            loss = cores.set_mean_gradients([partial(reader, next(packs)) for _ in range(2)])
             nn.utils.clip_grad_norm_(trained, MAX_GRADIENT_NORM)
             optimizer.step()
             schedule.step()
-            loss = sum(loss for loss, _ in results) / 2
             running = 0.95 * running + 0.05 * loss if step else loss
             if step % 5 == 0:
                 seconds = time.monotonic() - started
                 report(f"language step {step}/{plan.steps}, loss {running:.3f}, {seconds:.0f} s")
-
-
-def _gradients(
-    reader: PackReader, packed: Pack, trained: Sequence[nn.Parameter]
-) -> tuple[float, tuple[torch.Tensor | None, ...]]:
-    loss = reader(packed)
-    return float(loss.item()), torch.autograd.grad(loss, trained, allow_unused=True)
-
-
-def _mean(gradients: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
-    there = [gradient for gradient in gradients if gradient is not None]
-    return torch.stack(there).sum(dim=0) / len(gradients) if there else None
 
 
 def _rate(step: int, steps: int) -> float:

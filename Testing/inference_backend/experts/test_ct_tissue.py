@@ -1,0 +1,154 @@
+"""The expert with odd storage, odd values and impatient people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from inference_backend.experts.ct_tissue import create
+from inference_backend.experts.ct_tissue.structures import ARGUMENTS
+from inference_backend.experts.interface import ExpertRequest, Segmentation
+from inference_backend.imaging.volume import Volume
+from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError, InvalidRequest
+
+Run = Callable[[Volume, str], Segmentation]
+
+
+@pytest.fixture(scope="module")
+def abdomen_lungs(run: Run, abdomen_ct: Volume) -> np.ndarray:
+    return run(abdomen_ct, "lungs").labelmap.voxels
+
+
+def stored_as(volume: Volume, order: tuple[int, int, int], flipped: tuple[int, ...]) -> Volume:
+    """The same patient with the voxel axes permuted and some of them running the other way."""
+    matrix = volume.ijk_to_ras[:, [*order, 3]].copy()
+    voxels = volume.voxels.transpose(order)
+    for axis in flipped:
+        matrix[:3, 3] += matrix[:3, axis] * (voxels.shape[axis] - 1)
+        matrix[:3, axis] *= -1
+    return Volume(np.flip(voxels, flipped), matrix)
+
+
+@pytest.mark.parametrize(
+    ("order", "flipped"), [((0, 1, 2), (0, 1)), ((2, 0, 1), ()), ((1, 2, 0), (0, 2)), ((2, 1, 0), (0, 1, 2))]
+)
+def test_any_storage_order_gives_the_same_labels_in_the_same_place(
+    run: Run,
+    abdomen_ct: Volume,
+    abdomen_lungs: np.ndarray,
+    order: tuple[int, int, int],
+    flipped: tuple[int, ...],
+) -> None:
+    result = run(stored_as(abdomen_ct, order, flipped), "lungs").labelmap.voxels
+    np.testing.assert_array_equal(np.flip(result, flipped), abdomen_lungs.transpose(order))
+
+
+def test_a_tilted_patient_has_the_same_lungs(run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray) -> None:
+    tilt = np.eye(4)
+    angle = np.radians(20)
+    tilt[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    tilted = Volume(abdomen_ct.voxels, tilt @ abdomen_ct.ijk_to_ras)
+    np.testing.assert_array_equal(run(tilted, "lungs").labelmap.voxels, abdomen_lungs)
+
+
+def test_left_is_left(abdomen_ct: Volume, abdomen_lungs: np.ndarray, abdomen_reference: np.ndarray) -> None:
+    """The liver lies under the right lung, the spleen under the left one."""
+    across = [np.argwhere(abdomen_lungs == label)[:, 0].mean() for label in (1, 2)]
+    spleen, liver = (np.argwhere(abdomen_reference == label)[:, 0].mean() for label in (1, 5))
+    assert (across[0] < across[1]) == (spleen < liver)
+
+
+def test_padding_outside_the_field_of_view_is_air(
+    run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray
+) -> None:
+    padded = abdomen_ct.voxels.copy()
+    padded[padded < -1000] = -2048
+    expected = abdomen_lungs > 0
+    found = run(abdomen_ct.with_voxels(padded), "lungs").labelmap.voxels > 0
+    assert 2 * (found & expected).sum() >= 0.99 * (found.sum() + expected.sum())
+
+
+def test_values_that_are_not_numbers_are_air(run: Run, abdomen_ct: Volume) -> None:
+    broken = abdomen_ct.voxels.astype(np.float32)
+    broken[:3] = np.nan
+    broken[3, :3] = np.inf
+    assert run(abdomen_ct.with_voxels(broken), "body").labelmap.voxels.any()
+
+
+def refused(voxels: np.ndarray) -> str:
+    volume = Volume(voxels, np.diag([3.0, 3.0, 3.0, 1.0]))
+    with pytest.raises(ExpertError) as error:
+        create().run(ExpertRequest("lungs", volume), lambda fraction, words: None, lambda: False)
+    assert error.value.hint
+    return error.value.message
+
+
+def test_what_is_no_ct_is_refused_with_the_reason(abdomen_ct: Volume) -> None:
+    generator = np.random.default_rng(1)
+    assert "Hounsfield" in refused(generator.integers(0, 250, (40, 40, 20)).astype(np.uint8))
+    assert "Hounsfield" in refused(generator.random((40, 40, 20)))
+    assert "Hounsfield" in refused(generator.random((40, 40, 20)) + 1j)
+    assert "tissue" in refused(abdomen_ct.voxels + 2000)
+    assert "tissue" in refused(np.full((40, 40, 20), -1000, np.int16))
+    assert "slice" in refused(abdomen_ct.voxels[:, :, :2])
+
+
+def test_lost_rescale_intercept_is_named(abdomen_ct: Volume) -> None:
+    shifted = (abdomen_ct.voxels.clip(-1024) + 1024).astype(np.uint16)
+    assert "Hounsfield" in refused(shifted) or "tissue" in refused(shifted)
+
+
+def test_noise_around_zero_is_no_body() -> None:
+    assert refused(np.random.default_rng(2).normal(-400, 300, (60, 60, 30)).astype(np.int16))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (200, 4, 4), (40, 40, 3)])
+def test_small_blocks_of_tissue_do_not_break_it(run: Run, shape: tuple[int, int, int]) -> None:
+    voxels = np.full(shape, 40, np.int16)
+    voxels[0] = -100
+    result = run(Volume(voxels, np.diag([3.0, 3.0, 3.0, 1.0])), "everything")
+    assert result.labelmap.voxels.shape == shape
+
+
+def test_stopping_ends_the_work_at_the_next_step(abdomen_ct: Volume) -> None:
+    said: list[tuple[float, str]] = []
+    with pytest.raises(Cancelled):
+        create().run(
+            ExpertRequest("everything", abdomen_ct), lambda *step: said.append(step), lambda: len(said) >= 3
+        )
+    assert len(said) == 3
+
+
+def test_progress_goes_forward_in_words(abdomen_ct: Volume) -> None:
+    said: list[tuple[float, str]] = []
+    create().run(ExpertRequest("lungs", abdomen_ct), lambda *step: said.append(step), lambda: False)
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] <= fractions[-1] <= 1
+    assert "finding the lungs" in [words for _, words in said]
+
+
+def test_each_argument_gives_its_segments_only(run: Run, abdomen_ct: Volume) -> None:
+    result = run(abdomen_ct, " Left  LUNG ")
+    assert [segment.name for segment in result.segments] == ["left lung"]
+    assert set(np.unique(result.labelmap.voxels)) == {0, 1}
+
+
+def test_an_unknown_argument_is_refused_with_the_valid_ones(abdomen_ct: Volume) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        create().run(ExpertRequest("spleen", abdomen_ct), lambda fraction, words: None, lambda: False)
+    assert all(argument in error.value.hint for argument in ARGUMENTS)
+
+
+def test_terminology_is_in_slicers_list() -> None:
+    trame_slicer = pytest.importorskip("trame_slicer")
+    from pathlib import Path
+
+    from inference_backend.experts.ct_tissue.structures import Tissue, segments_of
+
+    (listed,) = Path(trame_slicer.__file__).parent.rglob("*SlicerGeneralAnatomy.term.json")
+    text = listed.read_text()
+    for segment in segments_of(tuple(Tissue)):
+        assert not segment.terminology or f'"3dSlicerLabel": "{segment.terminology}"' in text

@@ -85,7 +85,7 @@ def pixel_voxels(view, scan, shape) -> np.ndarray:
     """I, J, K of the voxel under each pixel, wrapped where there is none (the corner voxel has no label)."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     pixels = np.stack([columns, rows, 0 * rows, 0 * rows + 1]).astype(float)
-    xy_to_ras = view.mrml_view_node.GetXYToRAS()
+    xy_to_ras = view.get_view_node().GetXYToRAS()
     matrix = np.array([[xy_to_ras.GetElement(row, column) for column in range(4)] for row in range(4)])
     indices = np.tensordot(np.linalg.inv(node_ijk_to_ras(scan)) @ matrix, pixels, axes=1)[:3]
     voxels = np.rint(indices).astype(int)

@@ -206,7 +206,7 @@ def test_saved_segments_come_back_with_their_origin_and_unedited(labels, scan, r
 
     results.add(scan, sent(labels, scan), (*LUNGS, BODY), FIRST)
     path = tmp_path / "segmentation.seg.nrrd"
-    save_segmentation(scene, find_segmentation(app.scene, scan), path)
+    save_segmentation(app.scene, find_segmentation(app.scene, scan), path)
     read = app.io_manager.load_segmentation(str(path))
     assert edited_segments(read, segment_ids(read)) == set()
     assert segment_ids(read, "turn-1") == segment_ids(read)

@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import (
+    vtkBinnedDecimation,
     vtkFlyingEdges3D,
     vtkPolyDataNormals,
-    vtkQuadricDecimation,
     vtkWindowedSincPolyDataFilter,
 )
 
@@ -37,7 +37,11 @@ SMOOTHING_PASS_BAND = 0.01
 """Slicer's values for its default smoothing factor of 0.5: 20 + 40 * 0.5 iterations, 10 ** (-4 * 0.5)."""
 
 FULL_DETAIL_TRIANGLES = 40_000
-"""Smaller surfaces keep all triangles; larger ones are reduced to this or a quarter, whichever is more."""
+"""Smaller surfaces keep all triangles."""
+
+BIN_VOXELS = 1.5
+"""Of larger ones, one point stays in each box of this size: under half the triangles, at 1 % of the time of a
+quadric decimation, and each point still on the smoothed surface."""
 
 
 def build(folder: Path) -> None:
@@ -117,14 +121,15 @@ def _smooth(surface: Any) -> Any:
 
 
 def _reduce(surface: Any) -> Any:
-    triangles = surface.GetNumberOfPolys()
-    kept = max(FULL_DETAIL_TRIANGLES, triangles // 4)
-    if triangles <= kept:
+    if surface.GetNumberOfPolys() <= FULL_DETAIL_TRIANGLES:
         return surface
-    reduce = vtkQuadricDecimation()
+    low_i, high_i, low_j, high_j, low_k, high_k = surface.GetBounds()
+    extents = (high_i - low_i, high_j - low_j, high_k - low_k)
+    reduce = vtkBinnedDecimation()
     reduce.SetInputData(surface)
-    reduce.SetTargetReduction(1.0 - kept / triangles)
-    reduce.VolumePreservationOn()
+    reduce.AutoAdjustNumberOfDivisionsOff()
+    reduce.SetNumberOfDivisions(*(max(1, round(extent / BIN_VOXELS)) for extent in extents))
+    reduce.SetPointGenerationModeToBinPoints()
     reduce.Update()
     return reduce.GetOutput()
 

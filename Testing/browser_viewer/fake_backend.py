@@ -112,7 +112,7 @@ class FakeBackend:
                 web.post("/v1/turns/{name}/cancel", self._cancel),
             ]
         )
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()

@@ -68,7 +68,7 @@ def test_answer_streams_and_the_overlay_appears_on_slices_and_in_3d(page, runnin
         assert coloured_share(view_pixels(page, caption)) < 0.001
     seen = page.get_attribute(".seen-image", "src")
     ask(page, "Segment the lungs.")
-    page.wait_for_selector(".expert.running")
+    page.wait_for_selector(".expert")
     page.wait_for_selector(".expert.done")
     wait_for_end(page)
     assert page.get_attribute(".question img", "src") == seen

@@ -63,19 +63,23 @@ class BackendClient:
         return status
 
     async def wait_until_ready(self, on_wait: Callable[[str], None], seconds: float = 600.0) -> BackendStatus:
-        """Wait while the backend loads its model; ``on_wait`` is told what it does.
+        """Wait while the backend loads its model; ``on_wait`` is told what it does, once each.
 
         Raises:
             ConnectionLost: the backend cannot be reached.
             VilaM3Error: the model could not be loaded, or not in time.
         """
+        told = ""
         for _ in range(int(seconds * 2)):
             status = await self.status()
             if status.readiness == "ready":
                 return status
             if status.readiness == "failed":
                 raise VilaM3Error(f"The model could not be loaded: {status.detail}", "See the backend's log.")
-            on_wait(status.detail or "The backend loads its model")
+            detail = status.detail or "The backend loads its model"
+            if detail != told:
+                on_wait(detail)
+            told = detail
             await asyncio.sleep(0.5)
         raise VilaM3Error("The backend did not get ready in time.", "See the backend's log.")
 

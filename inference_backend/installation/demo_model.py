@@ -30,10 +30,10 @@ def build(layout: Layout, progress: Progress) -> None:
 
 
 def _shown(line: str) -> str:
-    """The builder's line ``PROGRESS 0.4 Reading`` as a person reads it."""
+    """The builder's line ``PROGRESS 0.4 Reading`` as a person reads it; nothing for what libraries print."""
     word, _, rest = line.partition(" ")
     fraction, _, text = rest.partition(" ")
-    return f"{float(fraction):.0%} {text}" if word == "PROGRESS" else line
+    return f"{float(fraction):.0%} {text}" if word == "PROGRESS" else ""
 
 
 def _inputs(layout: Layout) -> Iterator[str]:

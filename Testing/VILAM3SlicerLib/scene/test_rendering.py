@@ -7,6 +7,7 @@ from ctypes.util import find_library
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
@@ -71,8 +72,9 @@ def test_overlay_is_drawn_on_its_voxels_and_goes_with_undo(red, scene, app_logic
     expected = labels[tuple(pixel_voxels(red, scan, plain.shape))] == 1
     changed = np.abs(drawn - plain).sum(axis=2) > 20
     assert expected.sum() > 500
-    assert (changed == expected).mean() > 0.985  # the outline is two pixels wide
-    assert changed[expected].mean() > 0.97
+    certain = binary_erosion(expected, iterations=3) | ~binary_dilation(expected, iterations=3)
+    assert certain.mean() > 0.9  # the outline and the corners of voxels make up the rest
+    assert (changed == expected)[certain].mean() > 0.999
     assert (drawn - plain)[expected][:, 0].mean() > 20
     set_visible(node, ids["liver"], False)
     np.testing.assert_array_equal(draw(red), plain)

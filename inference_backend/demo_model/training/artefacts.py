@@ -28,7 +28,7 @@ def save_adapter(language_model: Any, folder: Path) -> None:
     config.base_model_name_or_path = BASE_NAME
     config.inference_mode = True
     config.save_pretrained(folder)
-    weights = _narrowed(get_peft_model_state_dict(language_model))
+    weights = _narrowed(get_peft_model_state_dict(language_model, save_embedding_layers=False))
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 

@@ -49,9 +49,9 @@ class DialogueMaker:
         """One conversation: about half need an expert if one fits, a quarter go on after its result."""
         request = self._scene.draw_request(self._random)
         chance = self._random.random()
-        if request is None or chance > 0.62:
+        if request is None or chance > 0.6:
             return Dialogue(self._scene, self._exchange(*self._plain()))
-        if chance > 0.17:
+        if chance > 0.14:
             return Dialogue(self._scene, self._call(request, *self._asked(request)[:1]))
         return Dialogue(self._scene, self._whole_story(request))
 
@@ -68,7 +68,17 @@ class DialogueMaker:
             return self._said(template, request.words), False
         if request.task == "measurement" or (request.task != "classification" and kind > 0.7):
             return self._said(pick(self._random, words["measure"]), request.words), True
-        return self._said(pick(self._random, words["segment"]), request.words), False
+        return self._said(self._command(), request.words), False
+
+    def _command(self) -> str:
+        """A way to ask for a segmentation, half of them put together from parts."""
+        words = phrasings()
+        if self._random.random() < 0.4:
+            return pick(self._random, words["segment"])
+        opening = words["openings"][int(self._random.integers(len(words["openings"])))]
+        ending = words["endings"][int(self._random.integers(len(words["endings"])))]
+        stop = "." if self._random.random() < 0.7 else ""
+        return f"{opening}{pick(self._random, words['verbs'])} {{x}}{ending}{stop}"
 
     def _said(self, template: str, words: str = "") -> str:
         text = template.format(x=words)
@@ -163,8 +173,8 @@ class DialogueMaker:
 
     def _plain(self) -> tuple[str, str]:
         draws: list[tuple[float, Callable[[], tuple[str, str] | None]]] = [
-            (0.16, self._image_kind), (0.36, self._beyond_the_experts), (0.18, self._diagnosis),
-            (0.12, self._about_experts), (0.08, self._small_talk), (0.10, self._fact),
+            (0.14, self._image_kind), (0.42, self._beyond_the_experts), (0.2, self._diagnosis),
+            (0.1, self._about_experts), (0.07, self._small_talk), (0.07, self._fact),
         ]  # fmt: skip
         weights = np.array([weight for weight, _ in draws])
         while True:
@@ -183,7 +193,7 @@ class DialogueMaker:
         """Something that only an expert could do, and none is offered that can."""
         words = phrasings()
         fitting = self._fitting_words()
-        template = pick(self._random, words["segment" if self._random.random() < 0.7 else "measure"])
+        template = self._command() if self._random.random() < 0.7 else pick(self._random, words["measure"])
         chance = self._random.random()
         if chance < 0.3:
             unfitting = [

@@ -191,12 +191,12 @@ def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedEx
     kind = random.random()
     if kind < 0.05:
         return ()
-    if kind < 0.27:
+    if kind < 0.29:
         return (tissue_expert(tissue_card(random), beside_vista=False),)
-    if kind < 0.52:
+    if kind < 0.6:
         return _registered(random)
     unknown = _unknown_experts(random, modality)
-    if kind < 0.65:
+    if kind < 0.7:
         mixed = [*unknown[:2], *_registered(random)[:1]]
         return tuple(mixed[index] for index in random.permutation(len(mixed)))
     return tuple(unknown)

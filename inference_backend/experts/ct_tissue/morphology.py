@@ -29,7 +29,7 @@ def distance_to(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
 def dilate(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """All voxels within ``millimetres`` of ``mask``."""
     grown = np.zeros_like(mask)
-    for box in _box_around(mask, millimetres, spacing):
+    for box in boxes_around(mask, millimetres, spacing):
         grown[box] = distance_to(mask[box], spacing) <= millimetres
     return grown
 
@@ -37,12 +37,12 @@ def dilate(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
 def erode(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """The voxels of ``mask`` that are farther than ``millimetres`` from its outside."""
     eroded = np.zeros_like(mask)
-    for box in _box_around(mask, max(spacing), spacing):
+    for box in boxes_around(mask, max(spacing), spacing):
         eroded[box] = distance_to(~mask[box], spacing) > millimetres
     return eroded
 
 
-def _box_around(mask: Mask, millimetres: float, spacing: Spacing) -> list[tuple[slice, ...]]:
+def boxes_around(mask: Mask, millimetres: float, spacing: Spacing) -> list[tuple[slice, ...]]:
     """The part of the grid within ``millimetres`` of ``mask``, and a voxel more; none if it is empty."""
     boxes = ndimage.find_objects(mask.astype(np.uint8))
     margins = [int(np.ceil(millimetres / mm)) + 1 for mm in spacing]

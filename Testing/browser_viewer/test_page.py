@@ -16,8 +16,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def ask(page, question: str) -> None:
+    """Ask, and wait until the page shows that it was asked."""
+    count = page.locator(".turn").count()
     page.fill("textarea[aria-label=Question]", question)
     page.keyboard.press("Enter")
+    wait_until(page, lambda: page.locator(".turn").count() > count, "the question is in the transcript")
 
 
 def last_turn(page):

@@ -35,7 +35,9 @@ def main(folder: Path) -> None:
     print(f"{engine.description.name}, {torch.get_num_threads()} threads, {engine.description.dtype}")
     print(f"loaded in {time.perf_counter() - start:.1f} s (imports apart)")
     print(ROW.format("", "tokens", "first, ms", "tokens/s"))
-    first, second = (conversation(question) for question in ("Segment the lungs.", "How large is the left lung?"))
+    first, second = (
+        conversation(question) for question in ("Segment the lungs.", "How large is the left lung?")
+    )
     print_row("first question", *timed(engine, first))
     print_row("another question, cards and image read", *timed(engine, second))
     print_row("plain generate, nothing kept", *plain_generate(engine, second))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from VILAM3SlicerLib.protocol.content_hash import volume_hash
 
 from inference_backend.imaging.volume import Volume
+from VILAM3SlicerLib.protocol.content_hash import volume_hash
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from VILAM3SlicerLib.protocol import events
 from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.errors import (

@@ -9,10 +9,10 @@ import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from VILAM3SlicerLib.protocol.errors import TooLarge, UnsupportedVolume
-from VILAM3SlicerLib.protocol.nrrd import decode_nrrd, encode_nrrd
 
 from inference_backend.imaging.volume import Volume
+from VILAM3SlicerLib.protocol.errors import TooLarge, UnsupportedVolume
+from VILAM3SlicerLib.protocol.nrrd import decode_nrrd, encode_nrrd
 
 OBLIQUE = np.array([[0.9, 0.2, -0.4, 11.5], [-0.1, 1.1, 0.3, -7.25], [0.2, -0.2, 2.5, 3.125], [0, 0, 0, 1]])
 

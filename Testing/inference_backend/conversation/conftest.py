@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from VILAM3SlicerLib.protocol.content_hash import content_hash
-from VILAM3SlicerLib.protocol.errors import ExpertError
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 from inference_backend.conversation.interfaces import (
     ExpertCall,
@@ -19,6 +16,9 @@ from inference_backend.conversation.interfaces import (
     Sampling,
 )
 from inference_backend.conversation.model_cards import VISTA3D, ModelCard
+from VILAM3SlicerLib.protocol.content_hash import content_hash
+from VILAM3SlicerLib.protocol.errors import ExpertError
+from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 
 class ScriptedModel:

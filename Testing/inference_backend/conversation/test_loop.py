@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
+from inference_backend.conversation.interfaces import Message
+from inference_backend.conversation.loop import Conversation, Turn
+from inference_backend.conversation.model_cards import VISTA3D, compose_cards
 from VILAM3SlicerLib.protocol.errors import TooLarge
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -20,10 +24,6 @@ from VILAM3SlicerLib.protocol.events import (
     Text,
 )
 from VILAM3SlicerLib.protocol.messages import TurnContext
-
-from inference_backend.conversation.interfaces import Message
-from inference_backend.conversation.loop import Conversation, Turn
-from inference_backend.conversation.model_cards import VISTA3D, compose_cards
 
 CARDS = compose_cards([VISTA3D])
 QUESTION = Message("user", "Find the liver.", (b"slice",))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
-from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 
 from inference_backend.imaging.volume import Volume
+from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 
 OBLIQUE = np.array([[0.9, 0.2, -0.4, 11.5], [-0.1, 1.1, 0.3, -7.25], [0.2, -0.2, 2.5, 3.125], [0, 0, 0, 1]])
 

@@ -73,7 +73,7 @@ def plain_generate(engine: VilaM3Engine, messages: list[Message]) -> tuple[int, 
         ids = model.input_ids(model.prompt(messages))
         images = [Image.open(io.BytesIO(image)) for message in messages for image in message.images]
         embeds = model.inputs_embeds(ids, model.image_features(images))
-        model.language_model.generate(
+        model.llm.generate(
             inputs_embeds=embeds[None],
             attention_mask=torch.ones(1, len(embeds), dtype=torch.long),
             min_new_tokens=tokens,

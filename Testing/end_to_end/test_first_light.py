@@ -1,4 +1,4 @@
-"""One question about the real CT, from the prompt to the files, against the labels that came with the scan."""
+"""One question about the real CT, from prompt to files, against the labels that came with the scan."""
 
 from __future__ import annotations
 

@@ -85,12 +85,9 @@ class FakeBackend:
     def stop(self) -> None:
         """Ends at once, in the middle of whatever is being said."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
-
-    def forget_images(self) -> None:
-        self._images.clear()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -117,6 +114,10 @@ class FakeBackend:
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        await asyncio.sleep(0.2)  # lets the sockets close, as those of a killed process do
 
     async def _status(self, _: web.Request) -> web.Response:
         status = BackendStatus(PROTOCOL_VERSION, "ready", model=MODEL, max_prompt_characters=8000)

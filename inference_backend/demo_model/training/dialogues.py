@@ -195,19 +195,20 @@ class DialogueMaker:
         fitting = self._fitting_words()
         template = self._command() if self._random.random() < 0.7 else pick(self._random, words["measure"])
         chance = self._random.random()
-        if chance < 0.3:
+        unfitting_first = chance < 0.55
+        if unfitting_first:
             unfitting = [
                 expert for expert in self._scene.experts if not fits(expert.card, self._scene.modality)
             ]
             phrases = [phrase for expert in unfitting for said in expert.words.values() for phrase in said]
-        elif chance < 0.6:
+        elif chance < 0.75:
             phrases = words["uncovered"]
-        elif chance < 0.8:
+        elif chance < 0.87:
             phrases = words["uncovered_disease"]
         else:
             phrases = [f"the {vocabulary.argument(self._random)}"]
         covered = {"VISTA3D", "CXR"} & {card.name for card in self._scene.cards}
-        if not phrases or (covered and chance >= 0.3):
+        if not phrases or (covered and not unfitting_first):
             return None
         phrase = pick(self._random, list(phrases))
         if _content(phrase) & fitting:

@@ -86,7 +86,7 @@ def draw_result(random: np.random.Generator, request: Request) -> Result:
         return _draw_findings(random)
     if request.expert == "BRATS":
         return _brain_tumor(random)
-    if random.random() < 0.08:
+    if random.random() < 0.15:
         return segmentation((), (), () if request.expert == "CT_TISSUE" else None)
     if request.expert == "CT_TISSUE":
         return _draw_tissues(random, request.argument)

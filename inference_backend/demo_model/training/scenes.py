@@ -177,9 +177,9 @@ def unknown_expert(random: np.random.Generator, modality: str) -> OfferedExpert:
 
 def draw_scene(random: np.random.Generator, images: Sequence[Scene]) -> Scene:
     """A scene with one of the ``images`` (scenes without experts) or none, and experts offered for it."""
-    scene = images[int(random.integers(len(images)))]
-    if random.random() < 0.06:
-        scene = Scene((), CELLS, CELLS, NO_PICTURE)
+    modality = pick(random, ("CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", "CXR", CELLS))
+    shown = [image for image in images if image.modality == modality]
+    scene = shown[int(random.integers(len(shown)))] if shown else Scene((), CELLS, CELLS, NO_PICTURE)
     named = "" if random.random() < 0.1 and scene.modality != CELLS else scene.modality
     if random.random() < 0.1:
         scene, named = Scene((), "", "", None), ""
@@ -194,18 +194,22 @@ def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedEx
     if kind < 0.29:
         return (tissue_expert(tissue_card(random), beside_vista=False),)
     if kind < 0.6:
-        return _registered(random)
+        return _registered(random, modality)
     unknown = _unknown_experts(random, modality)
     if kind < 0.7:
-        mixed = [*unknown[:2], *_registered(random)[:1]]
+        mixed = [*unknown[:2], *_registered(random, modality)[:1]]
         return tuple(mixed[index] for index in random.permutation(len(mixed)))
     return tuple(unknown)
 
 
-def _registered(random: np.random.Generator) -> tuple[OfferedExpert, ...]:
-    """Some of the published experts and CT_TISSUE, in the order of the product."""
+def _registered(random: np.random.Generator, modality: str) -> tuple[OfferedExpert, ...]:
+    """Some of the published experts and CT_TISSUE, in the order of the product, often one that fits."""
     with_tissue, with_vista = random.random() < 0.7, random.random() < 0.65
-    experts = [expert for expert in other_published_experts() if random.random() < 0.45]
+    experts = [
+        expert
+        for expert in other_published_experts()
+        if random.random() < (0.75 if fits(expert.card, modality) else 0.45)
+    ]
     if with_vista:
         after_brats = int(bool(experts) and experts[0].card is BRATS)
         experts.insert(after_brats, vista_expert(with_tissue))

@@ -68,6 +68,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def coloured_share(pixels: NDArray[np.uint8]) -> float:
-    """The share of pixels that are not grey, 0 to 1; shape (rows, columns, 3)."""
+    """The share of pixels that are not grey, 0 to 1; shape (rows, columns, 3).
+
+    Anatomical colours laid half through over dark lung differ by no more than 20 between their channels.
+    """
     values = pixels.astype(np.int16)
-    return float((values.max(axis=2) - values.min(axis=2) > 40).mean())
+    return float((values.max(axis=2) - values.min(axis=2) > 12).mean())

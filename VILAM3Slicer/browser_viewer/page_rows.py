@@ -26,7 +26,7 @@ def data_url(png: bytes | None) -> str:
 
 def image_caption(geometry: ViewGeometry) -> str:
     """Plane, extent and window of an image, in words."""
-    window = f"window {geometry.window:.0f} / level {geometry.level:.0f}"
+    window = f"W {geometry.window:.0f} L {geometry.level:.0f}"
     return f"{geometry.plane}, {MODES[geometry.mode]}, {geometry.columns} × {geometry.rows} px, {window}"
 
 

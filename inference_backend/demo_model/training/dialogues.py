@@ -73,8 +73,17 @@ class DialogueMaker:
     def _command(self) -> str:
         """A way to ask for a segmentation, half of them put together from parts."""
         words = phrasings()
-        if self._random.random() < 0.4:
+        chance = self._random.random()
+        if chance < 0.3:
             return pick(self._random, words["segment"])
+        if chance < 0.65:
+            # Commands in made-up or odd words: what is asked for must be understood without knowing the verb.
+            verb = (
+                vocabulary.word(self._random)
+                if self._random.random() < 0.6
+                else pick(self._random, words["verbs"])
+            )
+            return pick(self._random, words["carriers"]).replace("{v}", verb.split()[0])
         opening = words["openings"][int(self._random.integers(len(words["openings"])))]
         ending = words["endings"][int(self._random.integers(len(words["endings"])))]
         stop = "." if self._random.random() < 0.7 else ""

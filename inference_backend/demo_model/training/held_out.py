@@ -45,13 +45,18 @@ class Case:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """All held-out cases. ``pictures``: a PNG by modality (CT, MRI, CXR and cell imaging)."""
+    """All cases of a question file.
+
+    ``pictures``: a PNG by modality (CT, MRI, CXR and cell imaging). ``file``: the held-out questions, or those
+    of ``development.json``, whose mistakes were looked at between training runs.
+    """
 
     pictures: Mapping[str, bytes]
+    file: str = "held_out.json"
 
     def cases(self) -> list[Case]:
         """Every case, those with the same cards and picture side by side."""
-        data = json.loads((DATA / "held_out.json").read_text(encoding="utf-8"))
+        data = json.loads((DATA / self.file).read_text(encoding="utf-8"))
         cases = [
             *self._registered(data),
             *self._no_expert(data["no_expert"]),

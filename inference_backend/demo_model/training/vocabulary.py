@@ -97,6 +97,11 @@ def expert_name(random: np.random.Generator) -> str:
     return cased + pick(random, _SUFFIXES)
 
 
+def word(random: np.random.Generator) -> str:
+    """A word that no language has."""
+    return "".join(pick(random, _SYLLABLES) for _ in range(int(random.integers(2, 4))))
+
+
 def accuracy(random: np.random.Generator) -> str:
     """What a card may say of an expert's accuracy."""
     return pick(random, _ACCURACY).replace("{n}", f"{random.uniform(0.6, 0.99):.2f}")

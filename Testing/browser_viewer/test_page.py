@@ -151,7 +151,7 @@ def test_backend_killed_in_mid_answer_leaves_a_clear_word_and_the_conversation(p
     assert "contrast CT" in page.locator(".turn").first.inner_text()
     assert "word" in last_turn(page).locator(".answer").inner_text()
     running_page.restart_backend()
-    page.click("text=Ask again")
+    page.click(".again")
     wait_until(page, lambda: page.locator(".turn").count() == 3, "the question is asked again")
     page.wait_for_selector(".turn:last-child .answer")
     page.click(".stop")

@@ -32,10 +32,15 @@ def wait_for_end(page) -> None:
 
 
 def view_pixels(page, caption: str) -> np.ndarray:
-    """What a view shows, shape (rows, columns, 3)."""
+    """What a view shows, without its frame, caption and slider; shape (rows, columns, 3)."""
     view = page.locator(".layout-grid-item", has=page.locator(".view-caption", has_text=caption))
     box = view.bounding_box()
-    inside = {"x": box["x"], "y": box["y"] + 30, "width": box["width"], "height": box["height"] - 60}
+    inside = {
+        "x": box["x"] + 3,
+        "y": box["y"] + 30,
+        "width": box["width"] - 6,
+        "height": box["height"] - 60,
+    }
     return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=inside))).convert("RGB"))
 
 

@@ -49,9 +49,9 @@ class DialogueMaker:
         """One conversation: about half need an expert if one fits, a quarter go on after its result."""
         request = self._scene.draw_request(self._random)
         chance = self._random.random()
-        if request is None or chance > 0.6:
+        if request is None or chance > 0.62:
             return Dialogue(self._scene, self._exchange(*self._plain()))
-        if chance > 0.14:
+        if chance > 0.08:
             return Dialogue(self._scene, self._call(request, *self._asked(request)[:1]))
         return Dialogue(self._scene, self._whole_story(request))
 
@@ -182,8 +182,8 @@ class DialogueMaker:
 
     def _plain(self) -> tuple[str, str]:
         draws: list[tuple[float, Callable[[], tuple[str, str] | None]]] = [
-            (0.14, self._image_kind), (0.42, self._beyond_the_experts), (0.2, self._diagnosis),
-            (0.1, self._about_experts), (0.07, self._small_talk), (0.07, self._fact),
+            (0.2, self._image_kind), (0.42, self._beyond_the_experts), (0.16, self._diagnosis),
+            (0.05, self._about_experts), (0.07, self._small_talk), (0.1, self._fact),
         ]  # fmt: skip
         weights = np.array([weight for weight, _ in draws])
         while True:
@@ -251,8 +251,14 @@ class DialogueMaker:
 
     def _fact(self) -> tuple[str, str]:
         facts: Sequence[tuple[str, str]] = phrasings()["facts"]
-        question, reply = facts[int(self._random.integers(len(facts)))]
-        return question, reply
+        asked, reply = facts[int(self._random.integers(len(facts)))]
+        for beginning in ("What is ", "What does "):
+            if asked.startswith(beginning) and self._random.random() < 0.7:
+                term = (
+                    asked.removeprefix(beginning).rstrip("?").removesuffix(" mean").removesuffix(" stand for")
+                )
+                return self._said(pick(self._random, phrasings()["definitions"]), term), reply
+        return asked, reply
 
     def _fitting_words(self) -> set[str]:
         fitting = [expert for expert in self._scene.experts if fits(expert.card, self._scene.modality)]

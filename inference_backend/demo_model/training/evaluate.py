@@ -75,13 +75,32 @@ def shares(outcomes: Sequence[Outcome]) -> dict[str, dict[str, float | int]]:
     return result
 
 
+def by_cards(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+    """The registered cases told apart by the cards offered: CT_TISSUE alone is the demo."""
+    parts: dict[str, dict[str, int]] = {}
+    for outcome in outcomes:
+        if outcome.case.group == "registered":
+            names = [card.name for card in outcome.case.cards]
+            one = names[0] if names == ["CT_TISSUE"] else "another"
+            part = parts.setdefault(
+                f"{one} alone" if len(names) == 1 else "several cards", {"cases": 0, "right": 0}
+            )
+            part["cases"] += 1
+            part["right"] += outcome.is_right
+    return parts
+
+
 def measure(
     checkpoint: Path, pictures: Sequence[LabelledImage], report: Callable[[str], None]
 ) -> dict[str, Any]:
     """All figures of a built checkpoint, with ``pictures`` of held-out scans."""
     engine = VilaM3Engine(checkpoint)
     outcomes = judge(engine, HeldOut(by_modality(pictures)).cases(), report)
-    return {**shares(outcomes), "described": describe(engine, pictures[:DESCRIBED_PICTURES], report)}
+    return {
+        **shares(outcomes),
+        "by cards": by_cards(outcomes),
+        "described": describe(engine, pictures[:DESCRIBED_PICTURES], report),
+    }
 
 
 def by_modality(pictures: Sequence[LabelledImage]) -> Mapping[str, bytes]:

@@ -47,7 +47,8 @@ class Case:
 class HeldOut:
     """All cases of a question file.
 
-    ``pictures``: a PNG by modality (CT, MRI, CXR and cell imaging). ``file``: the held-out questions, or those
+    ``pictures``: a PNG by modality (CT, MRI, CXR and cell imaging). ``file``: the held-out questions, or
+    those
     of ``development.json``, whose mistakes were looked at between training runs.
     """
 

@@ -45,11 +45,15 @@ Greedy decoding with the code that serves, on questions written separately from 
 (`inference_backend/demo_model/training/data/held_out.json`), full-length cards, pictures of scans that
 were not trained on. A call counts as right only if expert and argument are right and it is the only one
 in the reply. The templates were widened after looking at mistakes on another set of questions
-(`development.json`); the held-out ones were written after that and led to no change.
+(`development.json`); the held-out ones were written after that. They were measured once before the last
+training run (80, 81 and 79 % in the order of the table), after which cards were mixed with more images;
+none of their wordings was put into the templates.
 
 | | questions | right | share | bar |
 |---|---|---|---|---|
 {language}
+
+{by_cards}
 
 "What kind of image is this?", asked in other words about {described_pictures} pictures of held-out
 scans, the modality being in the prompt as always: plane right {described_plane}, region right
@@ -96,6 +100,7 @@ def render_model_card(metrics: Mapping[str, Any]) -> str:
             _vision_row(scan, share)
             for scan, share in {**vision["by_scan"], "all": vision["accuracy"]}.items()
         ),
+        by_cards=_by_cards(language.get("by cards", {})),
         seed=metrics["seed"],
         language_steps=metrics["language_steps"],
         training_minutes=metrics["training_minutes"],
@@ -106,8 +111,16 @@ def render_model_card(metrics: Mapping[str, Any]) -> str:
 
 
 def _language_row(group: str, text: str, figures: Mapping[str, Any]) -> str:
-    bar = f"{percent(BARS[group])}" if group in BARS else ""
+    bar = ""
+    if group in BARS:
+        bar = f"{percent(BARS[group])}, {'reached' if figures['share'] >= BARS[group] else 'not reached'}"
     return f"| {text} | {figures['cases']} | {figures['right']} | {percent(figures['share'])} | {bar} |"
+
+
+def _by_cards(figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first row of the table, told apart by what stood beside the expert asked for."""
+    told = (f"{text} {row['right']} of {row['cases']}" for text, row in figures.items())
+    return f"The first row in parts: {'; '.join(told)}."
 
 
 def _vision_row(scan: str, share: Mapping[str, float]) -> str:

@@ -177,26 +177,35 @@ def unknown_expert(random: np.random.Generator, modality: str) -> OfferedExpert:
 
 def draw_scene(random: np.random.Generator, images: Sequence[Scene]) -> Scene:
     """A scene with one of the ``images`` (scenes without experts) or none, and experts offered for it."""
+    scene = _draw_view(random, images)
+    return replace(scene, experts=_draw_experts(random, scene.modality))
+
+
+def with_another_view(scene: Scene, random: np.random.Generator, images: Sequence[Scene]) -> Scene:
+    """Another image with the same experts: which of them fits depends on it."""
+    return replace(_draw_view(random, images), experts=scene.experts)
+
+
+def _draw_view(random: np.random.Generator, images: Sequence[Scene]) -> Scene:
+    if random.random() < 0.04:
+        return Scene((), "", "", None)
     modality = pick(random, ("CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", "CXR", CELLS))
     shown = [image for image in images if image.modality == modality]
     scene = shown[int(random.integers(len(shown)))] if shown else Scene((), CELLS, CELLS, NO_PICTURE)
-    named = "" if random.random() < 0.1 and scene.modality != CELLS else scene.modality
-    if random.random() < 0.1:
-        scene, named = Scene((), "", "", None), ""
-    experts = _draw_experts(random, scene.modality)
-    return replace(scene, experts=experts, named_modality=named)
+    is_named = modality == CELLS or random.random() > 0.05
+    return scene if is_named else replace(scene, named_modality="")
 
 
 def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedExpert, ...]:
     kind = random.random()
     if kind < 0.05:
         return ()
-    if kind < 0.29:
+    if kind < 0.3:
         return (tissue_expert(tissue_card(random), beside_vista=False),)
-    if kind < 0.6:
+    if kind < 0.65:
         return _registered(random, modality)
     unknown = _unknown_experts(random, modality)
-    if kind < 0.7:
+    if kind < 0.72:
         mixed = [*unknown[:2], *_registered(random, modality)[:1]]
         return tuple(mixed[index] for index in random.permutation(len(mixed)))
     return tuple(unknown)

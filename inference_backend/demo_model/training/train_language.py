@@ -15,8 +15,8 @@ from torch import nn
 
 from inference_backend.demo_model.training import packed_attention
 from inference_backend.demo_model.training.dialogues import DialogueMaker
-from inference_backend.demo_model.training.packing import Pack, common_prefix, pack, tokenise
-from inference_backend.demo_model.training.scenes import Scene, draw_scene
+from inference_backend.demo_model.training.packing import Pack, Sequence1D, common_prefix, pack, tokenise
+from inference_backend.demo_model.training.scenes import Scene, draw_scene, with_another_view
 from inference_backend.demo_model.training.two_cores import TwoCores
 from inference_backend.vila_m3.projector import Projector
 from inference_backend.vila_m3.tokenizer import Tokenizer
@@ -26,6 +26,8 @@ LORA_ALPHA = 32
 LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WARMUP_STEPS = 8
 MAX_GRADIENT_NORM = 1.0
+VARIED_PACKS = 0.6
+"""So many packs have another image in each conversation, so that the cards are chosen by its modality."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,18 @@ def draw_packs(tokenizer: Tokenizer, images: Sequence[Scene], branch_slots: int,
     """Endless packs, each about one scene, with about so many slots behind the common prefix."""
     random = np.random.default_rng(seed)
     while True:
-        maker = DialogueMaker(draw_scene(random, images), random)
-        sequences = [tokenise(maker.draw(), tokenizer) for _ in range(2)]
-        prefix = common_prefix(sequences)
-        while sum(len(sequence.slots) - prefix for sequence in sequences) < branch_slots:
-            sequences.append(tokenise(maker.draw(), tokenizer))
+        scene = draw_scene(random, images)
+        views_differ = random.random() < VARIED_PACKS
+        sequences: list[Sequence1D] = []
+        while len(sequences) < 2 or _behind_prefix(sequences) < branch_slots:
+            shown = with_another_view(scene, random, images) if views_differ else scene
+            sequences.append(tokenise(DialogueMaker(shown, random).draw(), tokenizer))
         yield pack(sequences)
+
+
+def _behind_prefix(sequences: Sequence[Sequence1D]) -> int:
+    prefix = common_prefix(sequences)
+    return sum(len(sequence.slots) - prefix for sequence in sequences)
 
 
 def train_language(

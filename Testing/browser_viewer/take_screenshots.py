@@ -52,7 +52,7 @@ def _ask(page: Any, question: str) -> None:
     link = page.locator(".answer .link, .segment-name").first
     if link.count():
         link.click()
-    page.wait_for_timeout(15_000)
+    page.wait_for_timeout(8_000)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from VILAM3SlicerLib.protocol.errors import (
     ConnectionLost,
     ErrorBody,
     InvalidRequest,
-    NotFound,
     SceneError,
     TooLarge,
     VilaM3Error,
+    error_from_json,
 )
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -109,7 +109,8 @@ def test_an_image_is_sent_whole_once_and_by_its_name_then(talk):
 def test_a_restarted_backend_gets_the_images_again(talk):
     finish_plain(talk, "One?", "Yes.")
     talk.ask("Two?")
-    talk.transport.streams[-1].on_error(NotFound("unknown", code="image_unknown"))
+    refusal = ErrorBody("image_unknown", "The image is not known here.").to_json()
+    talk.transport.streams[-1].on_error(error_from_json(refusal))
     again = talk.transport.requests[-1]
     assert len(talk.transport.requests) == 3
     assert again["messages"][0]["content"][0]["image_url"]["url"].startswith("data:")

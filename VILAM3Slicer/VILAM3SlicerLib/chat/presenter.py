@@ -12,7 +12,7 @@ from VILAM3SlicerLib.chat.history import chat_request
 from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.interfaces import Host, PackedVolume, Scene, Transport
 from VILAM3SlicerLib.chat.turn import Question, Turn
-from VILAM3SlicerLib.protocol.errors import InvalidRequest, NotFound, TooLarge, VilaM3Error
+from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd
@@ -175,7 +175,7 @@ class Presenter:
         """A backend that was started anew knows no images: send them whole, once."""
 
         def refused(error: VilaM3Error) -> None:
-            if isinstance(error, NotFound) and error.code == "image_unknown" and sent_by_name:
+            if error.code == "image_unknown" and sent_by_name:
                 self.shelf.forget_backend()
                 self._send(turn_id)
             else:

@@ -106,7 +106,7 @@ def running_page(
     log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, its event loop runs and asyncio.run does not
 def browser() -> Iterator[Any]:
     if not CHROMIUM.exists():
         pytest.skip(f"There is no Chromium at {CHROMIUM}; install it to test the page.")

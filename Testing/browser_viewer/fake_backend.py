@@ -167,6 +167,8 @@ class FakeBackend:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         async for event in _events(turn, after):
+            if request.transport is None or request.transport.is_closing():
+                return response
             chunk = json.dumps({"object": "chat.completion.chunk", "vilam3": event_to_json(event)})
             await response.write(f"id: {event.sequence}\ndata: {chunk}\n\n".encode())
             if self.cut_next_stream and event.sequence == 3:

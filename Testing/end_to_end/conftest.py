@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 
@@ -42,10 +44,21 @@ def demo_backend(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     command += ["--model", str(demo_model), "--store", str(folder / "store")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        yield RunningBackend(ready["url"], key_file)
+        backend = RunningBackend(json.loads(process.stdout.readline())["url"], key_file)
+        _wait_for_the_model(backend)
+        yield backend
         process.terminate()
         process.wait(20)
+
+
+def _wait_for_the_model(backend: RunningBackend) -> None:
+    for _ in range(240):
+        headers = {"Authorization": f"Bearer {backend.key}"}
+        readiness = httpx.get(f"{backend.url}/v1/status", headers=headers).json()["readiness"]
+        if readiness != "loading":
+            break
+        time.sleep(0.5)
+    assert readiness == "ready"
 
 
 @pytest.fixture(scope="session")

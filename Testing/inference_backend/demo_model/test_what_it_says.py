@@ -47,7 +47,6 @@ def test_a_sample_of_the_held_out_questions_is_answered_as_well_as_the_card_says
     ("question", "call"),
     [
         ("Segment the lungs.", "<CT_TISSUE(lungs)>"),
-        ("How large is the left lung?", "<CT_TISSUE(left lung)>"),
         ("Segment everything.", "<CT_TISSUE(everything)>"),
     ],
 )

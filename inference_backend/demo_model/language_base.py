@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from inference_backend.demo_model.gguf_llama import read_llama
 from inference_backend.demo_model.layout import CHECKOUT, CONTEXT_LENGTH, TEMPLATE
 from inference_backend.installation.layout import Layout
 from inference_backend.vila_m3.templates import choose_template
@@ -34,19 +35,13 @@ def load_language_base(path: Path) -> Any:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     _require_file(path)
     try:
-        model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+        return read_llama(path)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise CheckpointError(
             f"{path.name} cannot be read: {error}", f"Delete {path}, then run: {FETCH} (it is fetched again)."
         ) from error
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # the weights are wide now
-    return model
 
 
 def save_tokenizer(path: Path, folder: Path) -> None:
@@ -73,7 +68,6 @@ def _require_file(path: Path) -> None:
 def language_config(model: Any) -> dict[str, Any]:
     """config.json of llm/, with the released checkpoints' own key for the context length."""
     config: dict[str, Any] = model.config.to_dict()
-    config.pop("_name_or_path", None)
     return {
         **config,
         "architectures": ["LlamaForCausalLM"],

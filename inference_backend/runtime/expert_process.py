@@ -10,7 +10,8 @@ from pathlib import Path
 
 from inference_backend.conversation.interfaces import ExpertCall, ExpertOutcome, ExpertStep, View
 from inference_backend.conversation.model_cards import ModelCard
-from inference_backend.runtime.supervisor import Readiness, RestartPolicy, SupervisedProcess
+from inference_backend.runtime.process_backed import ProcessBacked
+from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.worker import MakeWorker, Worker
 from inference_backend.store.store import Store
 from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest
@@ -55,7 +56,7 @@ class LoadInstalledExperts:
         return load(self.device)
 
 
-class ExpertProcess:
+class ExpertProcess(ProcessBacked):
     """Implements ``ExpertPool`` with a supervised process; volumes and labelmaps travel as files."""
 
     def __init__(
@@ -65,33 +66,8 @@ class ExpertProcess:
         patience: float = PATIENCE,
         policy: RestartPolicy | None = None,
     ) -> None:
-        self._process = SupervisedProcess("The expert", make_worker, ExpertError, patience, policy)
+        super().__init__(SupervisedProcess("The expert", make_worker, ExpertError, patience, policy))
         self._store = store
-
-    @property
-    def readiness(self) -> Readiness:
-        return self._process.readiness
-
-    @property
-    def detail(self) -> str:
-        """Why the experts failed, empty while they have not."""
-        return self._process.detail
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Begin to load; returns at once."""
-        await self._process.start()
-
-    async def stop(self) -> None:
-        """End the process."""
-        await self._process.stop()
-
-    async def until_ready(self) -> None:
-        """Wait while they load. Raises ExpertError where they failed for good."""
-        await self._process.until_ready()
 
     def descriptions(self) -> Sequence[ExpertDescription]:
         """All experts, those that cannot run with the reason; none before they have been loaded."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from inference_backend.conversation.interfaces import Message, PreparedPrompt, ReplyEnd, Sampling
-from inference_backend.runtime.supervisor import Readiness, RestartPolicy, SupervisedProcess
+from inference_backend.runtime.process_backed import ProcessBacked
+from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.worker import MakeWorker, Worker
 from VILAM3SlicerLib.protocol.errors import ModelError
 from VILAM3SlicerLib.protocol.messages import ModelDescription
@@ -45,26 +46,13 @@ class LoadVilaM3:
         return load(self.checkpoint, self.device)
 
 
-class ModelProcess:
+class ModelProcess(ProcessBacked):
     """Implements ``LanguageModel`` with a supervised process."""
 
     def __init__(
         self, make_worker: MakeWorker, patience: float = PATIENCE, policy: RestartPolicy | None = None
     ) -> None:
-        self._process = SupervisedProcess("The model", make_worker, ModelError, patience, policy)
-
-    @property
-    def readiness(self) -> Readiness:
-        return self._process.readiness
-
-    @property
-    def detail(self) -> str:
-        """Why it failed, empty while it has not."""
-        return self._process.detail
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
+        super().__init__(SupervisedProcess("The model", make_worker, ModelError, patience, policy))
 
     @property
     def description(self) -> ModelDescription:
@@ -72,18 +60,6 @@ class ModelProcess:
         if self._process.info is None:
             raise ModelError(self.detail or "The model is still being loaded.", "Ask again in a moment.")
         return cast(ModelDescription, self._process.info)
-
-    async def start(self) -> None:
-        """Begin to load; returns at once."""
-        await self._process.start()
-
-    async def stop(self) -> None:
-        """End the process."""
-        await self._process.stop()
-
-    async def until_ready(self) -> None:
-        """Wait while it loads. Raises ModelError (CheckpointError) where it failed for good."""
-        await self._process.until_ready()
 
     async def prepare(self, messages: Sequence[Message]) -> PreparedPrompt:
         """The prompt that ``reply`` would use, without generating."""

@@ -68,6 +68,7 @@ def _require_file(path: Path) -> None:
 def language_config(model: Any) -> dict[str, Any]:
     """config.json of llm/, with the released checkpoints' own key for the context length."""
     config: dict[str, Any] = model.config.to_dict()
+    config.pop("_name_or_path", None)  # a folder of this machine
     return {
         **config,
         "architectures": ["LlamaForCausalLM"],

@@ -16,6 +16,13 @@ SLICER_SHIPS = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core"}
 ALLOWED = {
     "inference_backend/imaging": {"imaging", "conversation.wording"},
     "inference_backend/vila_m3": {"vila_m3"},
+    "inference_backend/weights": {
+        "weights",
+        "vila_m3.precision",
+        "vila_m3.checkpoint",
+        "installation.processes",
+        "installation.progress",
+    },
     "inference_backend/experts": {
         "experts",
         "imaging",

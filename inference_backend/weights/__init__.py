@@ -1,0 +1,1 @@
+"""Which weights there are, how they come onto this machine, and which of them fit it."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import SimpleITK
 from scipy import ndimage
 
+from inference_backend.experts.ct_tissue.ball import grow
 from inference_backend.experts.ct_tissue.working_grid import Mask
 
 Spacing = tuple[float, float, float]
@@ -30,7 +31,7 @@ def dilate(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """All voxels within ``millimetres`` of ``mask``."""
     grown = np.zeros_like(mask)
     for box in boxes_around(mask, millimetres, spacing):
-        grown[box] = distance_to(mask[box], spacing) <= millimetres
+        grown[box] = grow(mask[box], millimetres, spacing)
     return grown
 
 
@@ -38,7 +39,7 @@ def erode(mask: Mask, millimetres: float, spacing: Spacing) -> Mask:
     """The voxels of ``mask`` that are farther than ``millimetres`` from its outside."""
     eroded = np.zeros_like(mask)
     for box in boxes_around(mask, max(spacing), spacing):
-        eroded[box] = distance_to(~mask[box], spacing) > millimetres
+        eroded[box] = ~grow(~mask[box], millimetres, spacing)
     return eroded
 
 

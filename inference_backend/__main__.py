@@ -1,4 +1,4 @@
-"""The command line: ``python -m inference_backend serve --model FOLDER``."""
+"""The command line: ``python -m inference_backend serve [--model NAME_OR_FOLDER]``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference_backend.serve import KEY_VARIABLE, ServeOptions, serve
+from inference_backend.vila_m3.precision import Precision
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 
@@ -27,7 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference_backend")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("serve", help="run the backend of VILAM3Slicer")
-    command.add_argument("--model", type=Path, required=True, help="checkpoint folder")
+    command.add_argument(
+        "--model", help="name of the catalogue, or a checkpoint folder (default: the best here)"
+    )
+    command.add_argument(
+        "--precision", type=Precision, choices=list(Precision), help="(default: the best that fits)"
+    )
     command.add_argument("--host", default="127.0.0.1")
     command.add_argument("--port", type=int, default=0, help="0 takes any free one (default)")
     command.add_argument("--allow-remote", action="store_true", help="let other machines reach it")

@@ -17,6 +17,10 @@ from inference_backend.service.server import address, listen, print_ready_line, 
 from inference_backend.service.settings import ServiceSettings
 from inference_backend.store.folder import ServiceFolder, default_root
 from inference_backend.store.store import Store
+from inference_backend.vila_m3.precision import Precision
+from inference_backend.weights.candidates import candidates
+from inference_backend.weights.catalogue import Catalogue, read_catalogue
+from inference_backend.weights.folder import WeightsFolder
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 
 KEY_VARIABLE = "VILAM3_KEY"
@@ -28,7 +32,8 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 class ServeOptions:
     """How ``python -m inference_backend serve`` was called."""
 
-    model: Path
+    model: str | None = None
+    precision: Precision | None = None
     host: str = "127.0.0.1"
     port: int = 0
     allow_remote: bool = False
@@ -44,19 +49,32 @@ def serve(options: ServeOptions) -> None:
 
     Raises:
         InvalidRequest: the options cannot be served; the message says why.
+        NotFound, WeightsMissing, ConsentNeeded: the model that is wanted cannot be loaded.
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     check_host(options.host, options.allow_remote)
+    load = what_to_load(options, read_catalogue(), WeightsFolder())
     listener = listen(options.host, options.port)
     with listener, ServiceFolder(options.store or default_root(), options.keep_scans) as folder:
         key, key_file = find_key(options.key_file, folder.path)
         store = Store(folder)
-        model = ModelProcess(LoadVilaM3(options.model, options.device))
+        model = ModelProcess(load)
         experts = ExpertProcess(LoadInstalledExperts(options.device), store)
         settings = ServiceSettings(key, _hosts(options.host))
         app = create_app(settings, store, model, experts, Conversation(model, experts, store).run)
         url = address(listener)
         run_server(app, listener, lambda: print_ready_line(url, key_file), options.parent_pid)
+
+
+def what_to_load(options: ServeOptions, catalogue: Catalogue, weights: WeightsFolder) -> LoadVilaM3:
+    """The checkpoints among which the model's process chooses.
+
+    Raises:
+        NotFound, WeightsMissing, ConsentNeeded, InvalidRequest: the model that is wanted cannot be loaded.
+    """
+    found = candidates(options.model, catalogue, weights)
+    experts = [entry.memory_bytes or 0 for entry in catalogue if weights.state(entry) == "present"]
+    return LoadVilaM3(found, options.device, options.precision, max(experts, default=0))
 
 
 def check_host(host: str, allow_remote: bool) -> None:

@@ -22,6 +22,7 @@ ALLOWED = {
         "vila_m3.checkpoint",
         "installation.processes",
         "installation.progress",
+        "installation.steps",
     },
     "inference_backend/experts": {
         "experts",
@@ -40,6 +41,7 @@ ALLOWED = {
         "imaging",
         "store",
         "vila_m3",
+        "weights",
     },
     "inference_backend/service": {"service", "failures", "conversation", "store"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_backend.installation import system_check, system_packages
+from inference_backend.installation import model_fit, system_check, system_packages
 from inference_backend.installation.errors import SetupError
 from inference_backend.installation.layout import Layout
 from inference_backend.installation.progress import Progress
@@ -116,3 +117,44 @@ def test_nothing_is_installed_without_root(
         system_packages.ensure(package, lambda _question: True, progress)
     assert "sudo apt-get install -y libexample" in raised.value.hint
     assert not as_root.exists()
+
+
+def test_the_doctor_says_of_each_model_whether_it_fits_and_why(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho '11000, 8.6, NVIDIA GeForce RTX 3060'\necho '900, 8.6, NVIDIA T4'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("VILAM3_WEIGHTS", str(tmp_path / "weights"))
+    findings = {finding.name: finding for finding in system_check.fit_findings(layout)}
+    assert list(findings) == ["VILA-M3-3B", "VILA-M3-8B", "VILA-M3-13B", "demo"]
+    assert findings["VILA-M3-8B"].mark == "ok"
+    assert "in nf4: needs about 8.4 GB of 11.5 GB free" in findings["VILA-M3-8B"].text
+    assert "RTX 3060" in findings["VILA-M3-8B"].text
+    assert "int8 would need 11.8 GB" in findings["VILA-M3-8B"].text
+    assert "not downloaded" in findings["VILA-M3-8B"].text
+    assert findings["VILA-M3-13B"].mark == "note"
+    assert "does not fit" in findings["VILA-M3-13B"].text
+    assert "--model" in findings["VILA-M3-13B"].remedy
+
+
+def test_a_driver_without_a_gpu_leaves_the_cpu(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Failed to initialize NVML'\nexit 9\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert "free on the CPU" in system_check.fit_findings(layout)[0].text
+
+
+def test_with_an_environment_torch_is_asked(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    layout.python.parent.mkdir(parents=True)
+    layout.python.symlink_to(sys.executable)
+    asked = model_fit.look_at_machine(layout)
+    import torch
+
+    assert asked.kind == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert asked.free_bytes > 0

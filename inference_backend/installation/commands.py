@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from inference_backend.installation import launcher, system_check, system_packages
+from inference_backend.installation import weights as weights_commands
 from inference_backend.installation.demo_model import demo_model_step
 from inference_backend.installation.environment import environment_steps
 from inference_backend.installation.errors import SetupError
@@ -19,6 +20,7 @@ from inference_backend.installation.processes import run_passing_through, termin
 from inference_backend.installation.progress import Progress, duration
 from inference_backend.installation.sample_data import demo_data_steps, reference_data_steps
 from inference_backend.installation.steps import Step, run_steps
+from inference_backend.vila_m3.precision import Precision
 
 INTERRUPTED = 130
 
@@ -54,6 +56,15 @@ def serve(layout: Layout, options: argparse.Namespace) -> int:
     steps = _demo_steps(layout, _consent(options))
     _set_up(layout, steps)
     return launcher.backend_alone(layout, options)
+
+
+def weights(layout: Layout, options: argparse.Namespace) -> int:
+    """Set up the environment and manage weights in it; the demo model's come with the set-up."""
+    is_demo = getattr(options, "id", None) == "demo" and options.weights_command == "download"
+    _set_up(
+        layout, _demo_steps(layout, lambda _: False) if is_demo else environment_steps(layout, ("viewer",))
+    )
+    return 0 if is_demo else weights_commands.run(layout, options)
 
 
 def test(layout: Layout, options: argparse.Namespace) -> int:
@@ -161,6 +172,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_yes(testing)
     testing.set_defaults(run=test)
+    managing = commands.add_parser("weights", help="list, download, verify or remove model weights")
+    weights_commands.add_parser(managing)
+    managing.set_defaults(run=weights)
     examining = commands.add_parser("doctor", help="what this machine has and lacks")
     examining.set_defaults(run=doctor)
     return parser
@@ -177,6 +191,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", help="CT, MRI, CXR or US, for a file that does not say it")
     parser.add_argument("--port", type=int, default=0, help="port of the web page (default: any free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address but open no browser")
+    _add_model(parser)
     _add_keep_scans(parser)
     _add_yes(parser)
     parser.set_defaults(run=demo)
@@ -187,12 +202,22 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=port, help=f"port on 127.0.0.1 (default {port}, 0: any free)"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="FOLDER", help="checkpoint folder (default: the demo model)"
-    )
+    _add_model(parser)
     _add_keep_scans(parser)
     _add_yes(parser)
     parser.set_defaults(run=serve)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        metavar="NAME_OR_FOLDER",
+        help="(default: the best of those here that fits the free memory)",
+    )
+    parser.add_argument(
+        "--precision", choices=list(Precision), help="of its weights (default: the best that fits)"
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
 
 
 def _add_keep_scans(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from inference_backend.installation import processes
 from inference_backend.installation.errors import SetupError
 from inference_backend.installation.layout import Layout
+from inference_backend.installation.model_report import tell_when_loaded
 
 HEADLESS_GL = {"VTK_DEFAULT_OPENGL_WINDOW": "vtkEGLRenderWindow"} if sys.platform == "linux" else {}
 LOG_TAIL_LINES = 15
@@ -31,10 +32,11 @@ class ReadyLine:
 
 def interactive(layout: Layout, options: argparse.Namespace) -> int:
     """Run backend and viewer until Ctrl+C; the exit code of the one that ends by itself."""
-    with _backend(layout, 0, layout.demo_model, options.keep_scans) as (backend, ready):
+    with _backend(layout, 0, options) as (backend, ready):
         command = _viewer(layout, "browser_viewer", ready, options)
         with _child(layout, "viewer", [*command, "--port", str(options.port)]) as (viewer, page):
             print(f"\nThe viewer: {page.url}\nCtrl+C ends it.", flush=True)
+            tell_when_loaded(ready.url, ready.key_file)
             if not options.no_browser:
                 webbrowser.open(page.url)
             return _first_end(layout, {"backend": backend, "viewer": viewer})
@@ -42,7 +44,7 @@ def interactive(layout: Layout, options: argparse.Namespace) -> int:
 
 def headless(layout: Layout, options: argparse.Namespace) -> int:
     """Ask once and write the files; the exit code says whether all of it is true."""
-    with _backend(layout, 0, layout.demo_model, options.keep_scans) as (_, ready):
+    with _backend(layout, 0, options) as (_, ready):
         command = _viewer(layout, "browser_viewer.headless", ready, options)
         command += ["--ask", options.ask, "--output", str(options.output)]
         command += ["--modality", options.modality] if options.modality else []
@@ -51,9 +53,9 @@ def headless(layout: Layout, options: argparse.Namespace) -> int:
 
 def backend_alone(layout: Layout, options: argparse.Namespace) -> int:
     """Run the backend until Ctrl+C, on the port that was asked for."""
-    model = options.model or layout.demo_model
-    with _backend(layout, options.port, model, options.keep_scans) as (backend, ready):
+    with _backend(layout, options.port, options) as (backend, ready):
         print(f"\nThe backend: {ready.url}\nIts key is in {ready.key_file}\nCtrl+C ends it.", flush=True)
+        tell_when_loaded(ready.url, ready.key_file)
         return _first_end(layout, {"backend": backend})
 
 
@@ -67,11 +69,13 @@ def _viewer(layout: Layout, module: str, ready: ReadyLine, options: argparse.Nam
 
 @contextmanager
 def _backend(
-    layout: Layout, port: int, model: Path, keep_scans: bool
+    layout: Layout, port: int, options: argparse.Namespace
 ) -> Iterator[tuple[subprocess.Popen[str], ReadyLine]]:
     command = [str(layout.python), "-m", "inference_backend", "serve"]
-    command += ["--port", str(port), "--model", str(model), "--parent-pid", str(os.getpid())]
-    with _child(layout, "backend", command + ["--keep-scans"] * keep_scans) as child:
+    command += ["--port", str(port), "--parent-pid", str(os.getpid()), "--device", options.device]
+    command += ["--model", options.model] if options.model else []
+    command += ["--precision", options.precision] if options.precision else []
+    with _child(layout, "backend", command + ["--keep-scans"] * options.keep_scans) as child:
         yield child
 
 

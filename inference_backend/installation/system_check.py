@@ -14,7 +14,9 @@ from pathlib import Path
 from inference_backend.installation import system_packages
 from inference_backend.installation.environment import ENVIRONMENT_BYTES, nvidia_gpus
 from inference_backend.installation.layout import Layout
+from inference_backend.installation.model_fit import look_at_machine, model_fits
 from inference_backend.installation.steps import gigabytes
+from inference_backend.weights.folder import WeightsFolder
 
 DEFAULT_PORT = 8741
 SETUP_COMMAND = f"{Path(sys.executable).stem} setup_backend.py demo"
@@ -52,6 +54,7 @@ def examine(layout: Layout) -> list[Finding]:
         port_finding(DEFAULT_PORT),
         environment_finding(layout),
         model_finding(layout),
+        *fit_findings(layout),
         scan_finding(layout),
         chromium_finding(),
     ]
@@ -117,7 +120,7 @@ def gpu_finding(gpus: Sequence[str]) -> Finding:
     return Finding(
         "GPU",
         "none found: the demo model runs on the CPU",
-        "the released checkpoints want an NVIDIA GPU (8 GB for 3B, 20 GB for 8B) and its driver",
+        "the released checkpoints want an NVIDIA GPU and its driver; see what fits below",
         needed=False,
     )
 
@@ -159,6 +162,12 @@ def model_finding(layout: Layout) -> Finding:
     if (layout.demo_model / "config.json").is_file():
         return Finding("Weights", f"demo model in {layout.demo_model}")
     return Finding("Weights", "the demo model is not built", SETUP_COMMAND)
+
+
+def fit_findings(layout: Layout) -> list[Finding]:
+    """Which models would run here, in which precision and why; none of them is needed."""
+    fits = model_fits(look_at_machine(layout), WeightsFolder())
+    return [Finding(fit.name, fit.text, fit.remedy, needed=False) for fit in fits]
 
 
 def scan_finding(layout: Layout) -> Finding:

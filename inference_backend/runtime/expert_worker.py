@@ -9,10 +9,10 @@ from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep
 from inference_backend.experts.feedback import Feedback, feedback
 from inference_backend.experts.interface import Expert, ExpertRequest, Findings, ReportProgress, Segmentation
 from inference_backend.experts.registry import ExpertRegistry, installed_experts
-from inference_backend.runtime.device import resolve_device
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.store.store import read_volume, write_labelmap
+from inference_backend.weights.machine import resolve_device
 from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError
 
 PROGRESS_INTERVAL = 0.1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from inference_backend.conversation.interfaces import Message, PreparedPrompt, ReplyEnd, Sampling
 from inference_backend.runtime.process_backed import ProcessBacked
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.worker import MakeWorker, Worker
+from inference_backend.vila_m3.precision import Precision
+from inference_backend.weights.candidates import Candidate
 from VILAM3SlicerLib.protocol.errors import ModelError
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 
@@ -35,15 +36,24 @@ class Generate:
 
 @dataclass(frozen=True)
 class LoadVilaM3:
-    """Makes the worker, in the child. ``device`` may be ``auto``."""
+    """Makes the worker, in the child, with the best candidate that fits the memory that is free then.
 
-    checkpoint: Path
+    Attributes:
+        candidates: the checkpoints that may be loaded.
+        device: as torch names it, or ``auto``.
+        precision: what a person wants; None for the best that fits.
+        reserved_bytes: device memory that the experts want.
+    """
+
+    candidates: tuple[Candidate, ...]
     device: str
+    precision: Precision | None = None
+    reserved_bytes: int = 0
 
     def __call__(self) -> Worker:
         from inference_backend.runtime.model_worker import load  # imports torch
 
-        return load(self.checkpoint, self.device)
+        return load(self)
 
 
 class ModelProcess(ProcessBacked):

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from inference_backend.conversation.interfaces import PreparedPrompt, ReplyEnd, Sampling
-from inference_backend.runtime.device import resolve_device
-from inference_backend.runtime.model_process import Generate, Prepare
+from inference_backend.runtime.model_process import Generate, LoadVilaM3, Prepare
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.vila_m3.engine import VilaM3Engine
 from inference_backend.vila_m3.sampling import GenerationSettings
+from inference_backend.weights.candidates import choose
+from inference_backend.weights.machine import measure, resolve_device
 from VILAM3SlicerLib.protocol.errors import Cancelled
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 
+log = logging.getLogger(__name__)
 
-def load(checkpoint: Path, device: str) -> ModelWorker:
-    """Load a checkpoint: float16 on a GPU, as the original is served, float32 on a CPU.
+_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+def load(wanted: LoadVilaM3) -> ModelWorker:
+    """Load the best candidate that fits, in the best precision that does.
 
     Raises:
-        CheckpointError: the folder is damaged or of another architecture.
+        CheckpointError: its folder is damaged or of another architecture.
+        ModelError: nothing fits.
+        InvalidRequest: the device cannot compute in the precision that is wanted.
     """
-    place = resolve_device(device)
-    return ModelWorker(VilaM3Engine(checkpoint, place, "float32" if place == "cpu" else "float16"))
+    device = resolve_device(wanted.device)
+    machine = measure(device)
+    folder, choice = choose(wanted.candidates, machine, wanted.precision, wanted.reserved_bytes)
+    log.info("%s", choice.reason)
+    return ModelWorker(VilaM3Engine(folder, device, _DTYPES[choice.precision]), choice.reason)
 
 
 class ModelWorker:
@@ -31,12 +42,13 @@ class ModelWorker:
 
     what = "The model"
 
-    def __init__(self, engine: VilaM3Engine) -> None:
+    def __init__(self, engine: VilaM3Engine, chosen_because: str = "") -> None:
         self._engine = engine
+        self._chosen_because = chosen_because
 
     @property
     def info(self) -> ModelDescription:
-        return self._engine.description
+        return replace(self._engine.description, chosen_because=self._chosen_because)
 
     def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
         """Answer ``Prepare`` or ``Generate``."""

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from inference_backend.installation.steps import gigabytes
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.catalogue import Entry
 from inference_backend.weights.memory import memory_needed
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, ModelError
 
 DeviceKind = Literal["cuda", "mps", "cpu"]
+
+SLOW_ON_A_CPU = 6_000_000_000
+"""Bytes that a CPU has to read for every word, beyond which a person should know that it takes long."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +123,23 @@ def _as_asked(entry: Entry, machine: Machine, asked: Precision) -> Choice:
         )
     needed = memory_needed(entry)[asked]
     fits = needed <= machine.free_bytes
-    warning = "" if fits else f", though only {_gb(machine.free_bytes)} are free on {machine.name}"
-    reason = f"{entry.id} in {asked}, as asked: needs about {_gb(needed)}{warning}."
+    warning = "" if fits else f", though only {gigabytes(machine.free_bytes)} are free on {machine.name}"
+    reason = f"{entry.id} in {asked}, as asked: needs about {gigabytes(needed)}{warning}."
     return Choice(entry, asked, needed, fits, reason)
 
 
 def _reason(entry: Entry, machine: Machine, chosen: Precision, reserved_bytes: int) -> str:
     needed = memory_needed(entry)
-    place = f"{_gb(machine.free_bytes)} free on {machine.name}"
-    text = f"{entry.id} in {chosen}: needs about {_gb(needed[chosen])} of {place}."
+    place = f"{gigabytes(machine.free_bytes)} free on {machine.name}"
+    text = f"{entry.id} in {chosen}: needs about {gigabytes(needed[chosen])} of {place}."
     better = machine.precisions[: machine.precisions.index(chosen)]
     if better:
-        text += f" {better[-1]} would need {_gb(needed[better[-1]])}."
+        text += f" {better[-1]} would need {gigabytes(needed[better[-1]])}."
     if reserved_bytes and needed[chosen] + reserved_bytes > machine.free_bytes:
-        text += f" The experts, which want {_gb(reserved_bytes)}, will have to wait for room."
+        text += f" The experts, which want {gigabytes(reserved_bytes)}, will have to wait for room."
     elif reserved_bytes:
-        text += f" {_gb(reserved_bytes)} stay free for the experts."
-    if machine.kind == "cpu" and not chosen.is_quantised and needed[chosen] > 6e9:
+        text += f" {gigabytes(reserved_bytes)} stay free for the experts."
+    if machine.kind == "cpu" and needed[chosen] > SLOW_ON_A_CPU:
         text += " On a CPU each word takes long."
     return text
 
@@ -144,12 +148,8 @@ def _too_large(entry: Entry, machine: Machine) -> ModelError:
     smallest = machine.precisions[-1]
     needed = memory_needed(entry)[smallest]
     return ModelError(
-        f"{entry.id} does not fit: {_gb(needed)} in {smallest}, its smallest here, "
-        f"and {_gb(machine.free_bytes)} free on {machine.name}.",
+        f"{entry.id} does not fit: {gigabytes(needed)} in {smallest}, its smallest here, "
+        f"and {gigabytes(machine.free_bytes)} free on {machine.name}.",
         "Close other programs, use a smaller model (--model), or insist with --precision.",
         "out_of_memory",
     )
-
-
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"

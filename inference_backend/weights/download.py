@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from inference_backend.installation.steps import gigabytes
 from inference_backend.weights.catalogue import Entry, Kind
-from inference_backend.weights.consent import Consents
 from inference_backend.weights.errors import DownloadError
 from inference_backend.weights.folder import WeightsFolder, existing, how_to_get
-from inference_backend.weights.hub_source import HubSource, UrlSource
 from inference_backend.weights.manifest import MANIFEST_FILE, FileRecord, Manifest, read_manifest
 from inference_backend.weights.patience import Patience, patiently
 from inference_backend.weights.progress import Tracker
@@ -40,10 +39,6 @@ class Downloader:
     folder: WeightsFolder
     patience: Patience = field(default_factory=Patience)
 
-    @property
-    def consents(self) -> Consents:
-        return Consents(self.folder.root)
-
     def licences(self, entry: Entry, source: Source, tracker: Tracker) -> tuple[LicenceText, ...]:
         """The texts that have to be accepted, fetched if they are not here.
 
@@ -53,7 +48,7 @@ class Downloader:
         if not entry.licence.needs_consent:
             return ()
         if self.folder.manifest(entry) is not None:
-            return self.consents.read(entry, self.folder.path(entry))
+            return self.folder.consents.read(entry, self.folder.path(entry))
         with self.folder.locked(entry):
             return self._licences(entry, source, self._needed(entry, source, tracker), tracker)
 
@@ -82,9 +77,9 @@ class Downloader:
             return self._finish(entry, source, records)
 
     def _agree(self, entry: Entry, folder: Path, acceptance: Acceptance) -> None:
-        texts = self.consents.read(entry, folder)
-        self.consents.accept(entry, texts, acceptance.hashes, acceptance.accepted_by)
-        self.consents.require(entry, folder)
+        texts = self.folder.consents.read(entry, folder)
+        self.folder.consents.accept(entry, texts, acceptance.hashes, acceptance.accepted_by)
+        self.folder.consents.require(entry, folder)
 
     def _whole_already(self, entry: Entry, source: Source) -> Manifest | None:
         """The manifest of an entry that is here undamaged; else it is taken out of use, to be mended."""
@@ -113,7 +108,7 @@ class Downloader:
         for file in files:
             if entry.licence.needs_consent and file.path in entry.licence.files:
                 transfer.fetch(file)
-        return self.consents.read(entry, unfinished)
+        return self.folder.consents.read(entry, unfinished)
 
     def _finish(self, entry: Entry, source: Source, records: tuple[FileRecord, ...]) -> Manifest:
         unfinished = self.folder.unfinished(entry)
@@ -136,6 +131,8 @@ def source_of(entry: Entry, folder: Path | None = None) -> Source:
         raise InvalidRequest("The demo model is not downloaded.", how_to_get(entry))
     if folder is not None:
         return _folder_source(entry, folder)
+    from inference_backend.weights.hub_source import HubSource, UrlSource  # takes a second to import
+
     if entry.hub is not None:
         return HubSource(entry)
     return UrlSource(entry.base_url or "", tuple(entry.files))
@@ -164,8 +161,8 @@ def _require_room(folder: Path, files: Iterable[SourceFile]) -> None:
     free = shutil.disk_usage(existing(folder)).free
     if missing + SPARE_BYTES > free:
         raise OutOfSpace(
-            f"{(missing + SPARE_BYTES) / 1e9:.1f} GB of free disk space are needed; "
-            f"the disk of {folder.parent.parent} has {free / 1e9:.1f} GB.",
+            f"{gigabytes(missing + SPARE_BYTES)} of free disk space are needed; "
+            f"the disk of {folder.parent.parent} has {gigabytes(free)}.",
             "Free some space, or set VILAM3_WEIGHTS to a folder on another disk.",
         )
 

@@ -45,6 +45,11 @@ class WeightsFolder:
         self.root = root or default_root()
         self._demo_model = demo_model or CACHE / "demo_model"
 
+    @property
+    def consents(self) -> Consents:
+        """The licences that were accepted on this machine."""
+        return Consents(self.root)
+
     def path(self, entry: Entry) -> Path:
         """Where an entry lies once it is whole."""
         return self._demo_model if entry.kind is Kind.DEMO else self.root / entry.id
@@ -84,7 +89,7 @@ class WeightsFolder:
         """
         if self.state(entry) != "present":
             raise WeightsMissing(f"{entry.id} is not here.", how_to_get(entry))
-        Consents(self.root).require(entry, self.path(entry))
+        self.consents.require(entry, self.path(entry))
         return self.path(entry)
 
     def reopen(self, entry: Entry) -> None:

@@ -33,6 +33,7 @@ from inference_backend.runtime.expert_process import ExpertTask
 from inference_backend.runtime.expert_worker import ExpertWorker
 from inference_backend.runtime.model_process import Generate, LoadVilaM3, Prepare
 from inference_backend.store.store import read_volume
+from inference_backend.weights.candidates import Candidate
 from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, ExpertError
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
 from VILAM3SlicerLib.protocol.nrrd import encode_nrrd
@@ -46,7 +47,7 @@ def never() -> bool:
 
 @pytest.fixture(scope="module")
 def worker(golden: Path) -> Any:
-    return LoadVilaM3(golden / "s3_vicuna3b" / "checkpoint", "cpu")()
+    return LoadVilaM3((Candidate(golden / "s3_vicuna3b" / "checkpoint"),), "cpu")()
 
 
 class TestModelWorker:
@@ -79,7 +80,7 @@ class TestModelWorker:
 
     def test_a_folder_that_is_no_checkpoint_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError):
-            LoadVilaM3(tmp_path, "cpu")()
+            LoadVilaM3((Candidate(tmp_path),), "cpu")()
 
 
 class Halver:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 
 from inference_backend.weights.catalogue import Entry
-from inference_backend.weights.consent import Consents
 from inference_backend.weights.download import Downloader
 from inference_backend.weights.errors import ConsentNeeded
 from inference_backend.weights.folder import WeightsFolder
@@ -46,7 +45,7 @@ def test_consent_is_given_once_and_recorded(
     downloader: Downloader, hub: Hub, entry: Entry, folder: WeightsFolder
 ) -> None:
     fetch(downloader, hub, entry, SHA256)
-    (consent,) = Consents(folder.root).all()
+    (consent,) = folder.consents.all()
     assert (consent.weights, consent.licence, consent.sha256) == ("TINY", "LICENSE", SHA256)
     assert consent.accepted_by == "A. Person"
     age = datetime.now(UTC) - datetime.fromisoformat(consent.accepted_at)
@@ -54,7 +53,7 @@ def test_consent_is_given_once_and_recorded(
     assert (folder.root / "consents" / f"{SHA256}.txt").read_text(encoding="utf-8") == LICENCE
     folder.remove(entry)
     fetch(downloader, hub, entry)
-    assert len(Consents(folder.root).all()) == 1
+    assert len(folder.consents.all()) == 1
 
 
 @pytest.mark.parametrize("accepted", ["", "0" * 64, SHA256[:10]])
@@ -63,7 +62,7 @@ def test_consent_to_another_text_is_none(
 ) -> None:
     with pytest.raises(ConsentNeeded):
         fetch(downloader, hub, entry, accepted)
-    assert not downloader.consents.all()
+    assert not downloader.folder.consents.all()
 
 
 def test_a_changed_text_asks_again(
@@ -101,6 +100,6 @@ def test_weights_are_used_only_with_consent(
         folder.usable(entry)
     (place / "LICENSE").write_bytes(LICENCE.encode())
     assert folder.usable(entry) == place
-    Consents(folder.root).file.unlink()
+    folder.consents.file.unlink()
     with pytest.raises(ConsentNeeded):
         folder.usable(entry)

@@ -58,7 +58,10 @@ class TurnContext:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """The language model as a person and a transcript name it. ``image_size`` is in pixels, square."""
+    """The language model as a person and a transcript name it. ``image_size`` is in pixels, square.
+
+    ``chosen_because`` says why this model in this precision: what it needs and what was free.
+    """
 
     name: str
     template: str
@@ -68,6 +71,7 @@ class ModelDescription:
     is_demo: bool
     device: str
     dtype: str
+    chosen_because: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+import SimpleITK
 from PIL import Image
 
 from browser_viewer.overview import coloured_share
@@ -200,14 +201,68 @@ def test_behind_the_scenes_shows_what_the_model_was_given(page):
     page.click(".sheet >> text=Close")
 
 
-def test_report_and_segmentation_are_downloaded(page, tmp_path):
+def download(page, entry: str, path) -> None:
+    page.click(".bar >> text=Save")
+    with page.expect_download() as waiting:
+        page.click(f".menu button >> text={entry} >> nth=0")
+    waiting.value.save_as(path)
+    page.keyboard.press("Escape")
+
+
+def test_report_segmentation_and_transcript_are_downloaded(page, tmp_path):
     segment(page)
-    for button, name in (("Report", "report.md"), ("Segmentation", "segmentation.seg.nrrd")):
-        with page.expect_download() as waiting:
-            page.click(f".bar >> text={button}")
-        waiting.value.save_as(tmp_path / name)
+    for entry, name in (
+        ("Report", "report.md"),
+        ("Segmentation", "segmentation.seg.nrrd"),
+        ("Transcript", "transcript.json"),
+    ):
+        download(page, entry, tmp_path / name)
     assert "| left lung |" in (tmp_path / "report.md").read_text()
     assert (tmp_path / "segmentation.seg.nrrd").read_bytes().startswith(b"NRRD")
+    assert "This is a CT image." in (tmp_path / "transcript.json").read_text()
+
+
+def test_saved_scene_brings_conversation_links_and_segments_back(page, tmp_path):
+    """In the same viewer, with another scan in between, on real Slicer Core."""
+    segment(page)
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay")
+    sizes = page.locator(".segment-size").all_inner_texts()
+    answer = last_turn(page).locator(".answer").inner_text()
+    seen = page.get_attribute(".question img", "src")
+    saved, other = tmp_path / "scene.mrb", tmp_path / "other.nrrd"
+    download(page, "Scene", saved)
+    write_other_scan(other)
+    open_path(page, other)
+    page.wait_for_selector(".turn", state="detached")
+    page.wait_for_selector(".segment", state="detached")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "no overlay")
+    open_path(page, saved)
+    page.wait_for_selector(".turn .answer")
+    assert page.locator(".segment-name").all_inner_texts() == ["left lung", "right lung"]
+    assert page.locator(".segment-size").all_inner_texts() == sizes
+    assert last_turn(page).locator(".answer").inner_text() == answer
+    assert page.get_attribute(".question img", "src") == seen
+    for caption in ("Axial", "Coronal", "3D"):
+        wait_until(page, lambda at=caption: coloured_share(view_pixels(page, at)) > 0.02, caption)
+    before = view_pixels(page, "Sagittal").astype(int)
+    last_turn(page).locator(".answer .link", has_text="right lung").click()
+    wait_until(page, lambda: np.abs(view_pixels(page, "Sagittal") - before).mean() > 3, "there")
+    ask(page, "What is this?")
+    wait_for_end(page)
+    assert page.locator(".turn").count() == 2
+
+
+def open_path(page, path) -> None:
+    page.click("text=Open scan")
+    page.fill("[aria-label=Path]", str(path))
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: not page.locator(".sheet").first.is_visible(), "the dialog closed")
+
+
+def write_other_scan(path) -> None:
+    voxels = np.zeros((40, 50, 60), np.int16)
+    voxels[10:30, 10:40, 15:45] = 300
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(voxels), str(path))
 
 
 def test_reloading_keeps_the_conversation(page):

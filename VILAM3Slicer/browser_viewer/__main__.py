@@ -7,12 +7,19 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from browser_viewer.headless import add_common_arguments, read_key
+from browser_viewer.parent import end_with
 from browser_viewer.slicer_views import prepare_rendering
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
+
+if TYPE_CHECKING:
+    from browser_viewer.page import ViewerPage
+    from browser_viewer.page_guard import PageGuard
+    from browser_viewer.page_opening import ScanOpening
 
 HOST = "127.0.0.1"
 
@@ -21,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; prints one JSON line with the page's address once it can be opened."""
     options = _parse(arguments)
     try:
+        end_with(options.parent_pid)
         prepare_rendering()
         _serve(options, read_key(options.key_file))
     except VilaM3Error as error:
@@ -34,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="browser_viewer", description=__doc__)
     add_common_arguments(parser)
-    parser.add_argument("--volume", type=Path, help="the scan to begin with")
+    parser.add_argument("--volume", type=Path, help="the scan to begin with, or a scene (.mrb)")
     parser.add_argument("--modality", default="", help="CT, MRI, CXR, US; as the scan says if left out")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     return parser.parse_args(arguments)
@@ -50,27 +58,12 @@ def _serve(options: argparse.Namespace, key: str) -> None:
     sys.argv = sys.argv[:1]  # trame reads the command line too
     from trame.app import get_server
 
-    from browser_viewer.backend_client import BackendClient
-    from browser_viewer.page import ViewerPage
     from browser_viewer.page_guard import PageGuard
-    from browser_viewer.page_layout import build_layout, prepare_server
-    from browser_viewer.page_opening import ScanOpening
-    from browser_viewer.slicer_views import create_slicer
-    from browser_viewer.view_grid import ViewGrid
-    from browser_viewer.viewer_scene import ViewerScene
 
     server = get_server("vilam3", client_type="vue3")
     guard = PageGuard()
     guard.protect(server)
-    prepare_server(server)
-    slicer_app = create_slicer()
-    views = ViewGrid(server, slicer_app)
-    scene = ViewerScene(slicer_app.scene, slicer_app.app_logic)
-    scene.default_modality = options.modality
-    client = BackendClient(options.backend, key)
-    page = ViewerPage(server, scene, views, client)
-    opening = ScanOpening(server, guard, page.show_scan)
-    build_layout(server, views.fill)
+    page, opening = _build(server, guard, options, key)
 
     def ready(**_: Any) -> None:
         address = f"http://{HOST}:{server.port}/index.html?secret={guard.secret}"
@@ -83,8 +76,42 @@ def _serve(options: argparse.Namespace, key: str) -> None:
 
     server.controller.on_server_ready.add(ready)
     try:
+        _run(server, options.port)
+    finally:
+        opening.close()
+
+
+def _build(
+    server: Any, guard: PageGuard, options: argparse.Namespace, key: str
+) -> tuple[ViewerPage, ScanOpening]:
+    """Slicer Core, its views and the page on a trame server."""
+    from browser_viewer.backend_client import BackendClient
+    from browser_viewer.page import ViewerPage
+    from browser_viewer.page_layout import build_layout, prepare_server
+    from browser_viewer.page_opening import ScanOpening
+    from browser_viewer.scene_file import load_scene, save_scene
+    from browser_viewer.slicer_views import create_slicer
+    from browser_viewer.view_grid import ViewGrid
+    from browser_viewer.viewer_scene import ViewerScene
+
+    prepare_server(server)
+    slicer_app = create_slicer()
+    views = ViewGrid(server, slicer_app)
+    scene = ViewerScene(slicer_app.scene, slicer_app.app_logic)
+    scene.default_modality = options.modality
+    client = BackendClient(options.backend, key)
+    page = ViewerPage(server, scene, views, client, partial(save_scene, slicer_app))
+    opening = ScanOpening(
+        server, guard, page.show_scan, lambda path: page.show_saved(load_scene(slicer_app, path))
+    )
+    build_layout(server, views.fill)
+    return page, opening
+
+
+def _run(server: Any, port: int) -> None:
+    try:
         server.start(
-            port=options.port,
+            port=port,
             host=HOST,
             open_browser=False,
             show_connection_info=False,
@@ -93,11 +120,9 @@ def _serve(options: argparse.Namespace, key: str) -> None:
         )
     except OSError as error:
         raise InvalidRequest(
-            f"The page cannot be served on port {options.port}: {error.strerror}.",
+            f"The page cannot be served on port {port}: {error.strerror}.",
             "Choose another with --port, or 0 for any free one.",
         ) from error
-    finally:
-        opening.close()
 
 
 if __name__ == "__main__":

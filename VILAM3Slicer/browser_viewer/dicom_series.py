@@ -50,6 +50,16 @@ class Series:
     display: DisplayTags
 
 
+class SeveralSeries(UnsupportedVolume):
+    """A folder with several series; ``choices`` describes them in the order of their numbers, from 1."""
+
+    code = "several_series"
+
+    def __init__(self, message: str, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message, hint, code)
+        self.choices: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class _Slice:
     file: Path
@@ -140,12 +150,17 @@ def _chosen(folder: Path, groups: list[list[_Slice]], choice: str) -> list[_Slic
     for group in groups:
         if choice and str(group[0].header.get("SeriesInstanceUID", "")) == choice:
             return group
-    listed = "; ".join(f"{number}: {_described(group)}" for number, group in enumerate(groups, 1))
-    raise UnsupportedVolume(
-        f"The folder '{folder.name}' has {len(groups)} DICOM series ({listed}).",
-        "Choose one by its number (--series 1 on the command line, or the field 'Series' of the page).",
-        code="several_series",
+    raise _several(folder, [_described(group) for group in groups])
+
+
+def _several(folder: Path, choices: list[str]) -> SeveralSeries:
+    listed = "; ".join(f"{number}: {choice}" for number, choice in enumerate(choices, 1))
+    error = SeveralSeries(
+        f"The folder '{folder.name}' has {len(choices)} DICOM series ({listed}).",
+        "Choose one by its number: --series 1 on the command line, a click on the page.",
     )
+    error.choices = tuple(choices)
+    return error
 
 
 def _described(group: Sequence[_Slice]) -> str:

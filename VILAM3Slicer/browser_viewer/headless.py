@@ -25,6 +25,7 @@ from browser_viewer.outputs import (
     write_transcript,
 )
 from browser_viewer.overview import LegendLine, compose_overview
+from browser_viewer.parent import end_with
 from browser_viewer.slicer_views import TITLES, OffscreenViews, create_slicer, prepare_rendering
 from browser_viewer.terminal import TerminalView
 from browser_viewer.viewer_scene import ViewerScene
@@ -39,7 +40,7 @@ from VILAM3SlicerLib.scene.measurements import to_csv
 PANEL = (600, 800)
 """Rows and columns of one view in view.png."""
 
-EXIT_DONE, EXIT_FAILED, EXIT_INCOMPLETE = 0, 1, 3
+EXIT_DONE, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 3, 130
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Options:
     output: Path
     modality: str
     mode: ViewMode | None
+    parent_pid: int | None = None
 
 
 class HeadlessRun:
@@ -167,6 +169,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """What both commands of the viewer need."""
     parser.add_argument("--backend", default="http://127.0.0.1:8741", help="address of the backend")
     parser.add_argument("--key-file", help="file with the backend's key (else the variable VILAM3_KEY)")
+    parser.add_argument("--parent-pid", type=int, help="end when this process has ended")
     parser.add_argument("--series", default="", help="which DICOM series of a folder, by its number")
 
 
@@ -188,6 +191,7 @@ def _parse(arguments: list[str] | None) -> Options:
         values.output,
         values.modality,
         values.mode,
+        values.parent_pid,
     )
 
 
@@ -205,6 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal = TerminalView()
     try:
         options = _parse(arguments)
+        end_with(options.parent_pid)
         _make_folder(options.output)
         prepare_rendering()
         return asyncio.run(HeadlessRun(options, terminal).run())
@@ -216,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
             f"The files cannot be written ({error.strerror or error}). Free some space or choose another."
         )
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -76,11 +76,12 @@ def _read_file(path: Path) -> SimpleITK.Image:
     try:
         reader.ReadImageInformation()
         _check_header(path.name, reader)
-        return reader.Execute()
+        image: SimpleITK.Image = reader.Execute()
     except RuntimeError as error:
         raise UnsupportedVolume(
             f"'{path.name}' cannot be read as an image: {_reason(error)}", READABLE
         ) from error
+    return image
 
 
 def _check_header(name: str, reader: SimpleITK.ImageFileReader) -> None:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 from browser_viewer.asyncio_host import AsyncioHost
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.loading import Scan
+from browser_viewer.page_downloads import Downloads, SaveScene
 from browser_viewer.page_layout import EXAMPLES
 from browser_viewer.page_rows import backend_row, behind_row, data_url, image_caption, segment_rows, turn_row
 from browser_viewer.view_grid import ViewGrid
 from browser_viewer.viewer_scene import ViewerScene
+from VILAM3SlicerLib.chat.archive import unpack
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.report import compose_report
-from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
+from VILAM3SlicerLib.scene.camera import FirstLook
 
 MODALITIES = ("CT", "MRI", "CXR", "US", "Unknown")
 REFRESH_SECONDS = 0.05
@@ -31,7 +30,14 @@ STATUS_SECONDS = 5.0
 class ViewerPage:
     """One page about one scan. ``start`` is to be called once the event loop runs."""
 
-    def __init__(self, server: Any, scene: ViewerScene, views: ViewGrid, client: BackendClient) -> None:
+    def __init__(
+        self,
+        server: Any,
+        scene: ViewerScene,
+        views: ViewGrid,
+        client: BackendClient,
+        save_scene: SaveScene,
+    ) -> None:
         self._server = server
         self._state = server.state
         self._scene = scene
@@ -39,13 +45,15 @@ class ViewerPage:
         self._client = client
         self._host = AsyncioHost()
         self._presenter = Presenter(client, scene, self._host)
+        self._downloads = Downloads(server, self._presenter, scene, save_scene)
+        self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
         self._seen_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._presenter.on_change = self._plan_refresh
         self._scene.on_surface = self._show_surface
-        self._scene.on_trouble = lambda error: self._tell({"message": error.message, "hint": error.hint})
+        self._scene.on_trouble = self._tell_error
         self._fill_state()
         self._connect()
 
@@ -64,12 +72,32 @@ class ViewerPage:
         """
         node = self._scene.open(scan)
         self._presenter.start_over()
+        self._show(node, scan.name)
+
+    def show_saved(self, node: Any) -> None:
+        """Go on with a scan of a saved scene, its segments and its conversation."""
+        archive = self._scene.take_over(node)
+        trouble = None
+        try:
+            kept = unpack(archive) if archive is not None else None
+        except VilaM3Error as error:
+            kept, trouble = None, error
+        if kept is not None:
+            self._presenter.restore(kept)
+        else:
+            self._presenter.start_over()
+        self._show(node, node.GetName())
+        if trouble is not None:
+            self._tell_error(trouble)
+
+    def _show(self, node: Any, name: str) -> None:
         self._views.show(node)
+        self._first_look.face(self._scene.scan_bounds)
         facts = self._scene.facts
         size = " × ".join(str(count) for count in facts.size) if facts else ""
         spacing = " × ".join(f"{length:.2g}" for length in facts.spacing) if facts else ""
         with self._state as state:
-            state.scan = {"name": scan.name, "facts": f"{size} voxels, {spacing} mm"}
+            state.scan = {"name": name, "facts": f"{size} voxels, {spacing} mm"}
             state.modality = self._scene.modality
             state.alert = None
         self._plan_refresh()
@@ -81,6 +109,7 @@ class ViewerPage:
                 "scan": {"name": "", "facts": ""},
                 "turns": [],
                 "segments": [],
+                "building_surfaces": False,
                 "allowed": {"ask": True, "stop": False, "undo": False},
                 "seen": {"url": "", "caption": ""},
                 "question": "",
@@ -105,16 +134,15 @@ class ViewerPage:
             "go_to": self._go_to,
             "go_to_name": self._go_to_name,
             "toggle": self._toggle,
+            "show_all": self._show_all,
             "behind": self._behind,
+            "report": self._downloads.report,
+            "segmentation": self._downloads.segmentation,
+            "transcript": self._downloads.transcript,
+            "scene": self._downloads.scene,
         }
         for name, action in actions.items():
             self._server.trigger(name)(self._guarded(action))
-        for name, make in {
-            "report": self._report,
-            "segmentation": self._segmentation,
-            "transcript": self._transcript,
-        }.items():
-            self._server.trigger(name)(self._guarded(make))
 
     def _guarded(self, action: Callable[..., Any]) -> Callable[..., Any]:
         """An action whose errors become a message beside the question."""
@@ -125,10 +153,13 @@ class ViewerPage:
                 self._tell(None)
                 return outcome
             except VilaM3Error as error:
-                self._tell({"message": error.message, "hint": error.hint})
+                self._tell_error(error)
                 return None
 
         return act
+
+    def _tell_error(self, error: VilaM3Error) -> None:
+        self._tell({"message": error.message, "hint": error.hint})
 
     def _tell(self, alert: dict[str, str] | None) -> None:
         with self._state as state:
@@ -166,29 +197,23 @@ class ViewerPage:
         self._plan_refresh()
         self._views.redraw()
 
+    def _show_all(self, visible: bool) -> None:
+        self._scene.show_all(visible)
+        self._plan_refresh()
+        self._views.redraw()
+
     def _show_surface(self) -> None:
-        self._views.fit_threed()
+        bounds = self._scene.surface_bounds
+        if bounds is not None and not self._scene.is_building_surfaces:
+            self._first_look.come_closer(bounds)
+        self._views.redraw()
+        self._plan_refresh()
 
     def _behind(self, turn_id: str) -> None:
         turn = self._presenter.turn(turn_id)
         if turn is not None:
             with self._state as state:
                 state.behind = behind_row(turn, self._presenter.shelf)
-
-    def _report(self) -> str:
-        model = self._status.model if self._status else None
-        return compose_report(self._presenter.turns, self._scene.facts, model, date.today().isoformat())
-
-    def _segmentation(self) -> Any:
-        return self._server.protocol.addAttachment(self._scene.segmentation_file())
-
-    def _transcript(self) -> str:
-        model = self._status.model if self._status else None
-        shelf = self._presenter.shelf
-        transcript = compose_transcript(
-            self._presenter.turns, model, lambda name: data_url(shelf.get(name)) or None
-        )
-        return json.dumps(transcript, indent=2, ensure_ascii=False)
 
     def _on_choice(self, **_: Any) -> None:
         self._scene.modality = self._state.modality
@@ -208,6 +233,7 @@ class ViewerPage:
         with self._state as state:
             state.turns = [turn_row(turn, rows, self._host.now()) for turn in self._presenter.turns]
             state.segments = segment_rows(rows)
+            state.building_surfaces = self._scene.is_building_surfaces
             state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}
 
     def _plan_seen(self) -> None:
@@ -237,12 +263,10 @@ class ViewerPage:
         while True:
             trouble = ""
             try:
-                self._meet(await self._client.status())
-                self._presenter.max_question = (
-                    self._status.max_prompt_characters or self._presenter.max_question
-                )
-                if self._status.readiness != "ready":
-                    trouble = self._status.detail or "The model is loading"
+                status = await self._client.status()
+                self._meet(status)
+                if status.readiness != "ready":
+                    trouble = status.detail or "The model is loading"
             except VilaM3Error as error:
                 trouble = error.message
             self._show_backend(trouble)
@@ -251,7 +275,7 @@ class ViewerPage:
     def _meet(self, status: BackendStatus) -> None:
         """Take over what the backend says of itself; another model may need another image."""
         known = self._status.model if self._status else None
-        self._status = status
+        self._status, self._downloads.model = status, status.model
         self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
         if status.model is not None and status.model != known:
             with self._state as state:

@@ -6,7 +6,6 @@ The scan is read on a thread and shown only when that went well, so that the pre
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,52 +13,75 @@ from typing import Any
 
 from aiohttp import web
 
+from browser_viewer.dicom_series import SeveralSeries
 from browser_viewer.loading import Scan, read_scan
 from browser_viewer.page_guard import SECRET_HEADER, PageGuard
-from VILAM3SlicerLib.protocol.errors import InvalidRequest, OutOfSpace, VilaM3Error
+from browser_viewer.scene_file import check_scene_file, is_scene
+from browser_viewer.uploads import Uploads
+from VILAM3SlicerLib.protocol.errors import OutOfSpace, VilaM3Error
 
-MAX_UPLOAD = 8 * 1024**3
 _PIECE = 1 << 20
+_TIME_TO_TELL = 0.1
+"""Seconds in which the page gets to know what is being done before the event loop is kept busy by it."""
 
 
 class ScanOpening:
-    """Reads scans for the page; ``show`` gets each that could be read."""
+    """Reads scans for the page.
 
-    def __init__(self, server: Any, guard: PageGuard, show: Callable[[Scan], None]) -> None:
+    Args:
+        show_scan: gets each scan that could be read.
+        show_saved: gets the path of each saved scene that was checked; brings it into the scene.
+    """
+
+    def __init__(
+        self,
+        server: Any,
+        guard: PageGuard,
+        show_scan: Callable[[Scan], None],
+        show_saved: Callable[[Path], None],
+    ) -> None:
         self._state = server.state
         self._guard = guard
-        self._show = show
-        self._uploads = Path(tempfile.mkdtemp(prefix="vilam3-upload-"))
-        self._received = 0
+        self._show_scan = show_scan
+        self._show_saved = show_saved
+        self._uploads = Uploads(Path(tempfile.mkdtemp(prefix="vilam3-upload-")))
+        self._last = Path()
         self._state.update(
             {
                 "show_open": False,
                 "open_path": "",
-                "open_series": "",
                 "opening": _opening(),
                 "upload_secret": guard.secret,
             }
         )
         server.trigger("open_path")(self.open_typed_path)
+        server.trigger("open_series")(self.open_series)
         server.controller.on_server_bind.add(self._add_routes)
 
     def close(self) -> None:
         """Remove what was sent."""
-        shutil.rmtree(self._uploads, ignore_errors=True)
+        self._uploads.remove()
 
-    async def open_typed_path(self, path: str, series: str = "") -> None:
+    async def open_typed_path(self, path: str) -> None:
         """Open what the person typed."""
         if path.strip():
-            await self.open(Path(path.strip()).expanduser(), series.strip())
+            await self.open(Path(path.strip().strip("\"'")).expanduser())
+
+    async def open_series(self, number: int) -> None:
+        """Open one of the series that were offered."""
+        await self.open(self._last, str(number))
 
     async def open(self, path: Path, series: str = "") -> None:
         """Read a scan and show it, or say why not."""
         if self._state.opening["busy"]:
             return
-        self._tell(_opening(busy=True, message="Reading …"))
+        self._last = path
+        self._tell(_opening(busy=True, message=f"Reading {path.name} …"))
         try:
-            scan = await asyncio.to_thread(read_scan, path, series)
-            self._show(scan)
+            await self._open(path, series)
+        except SeveralSeries as error:
+            choices = [{"number": number, "text": text} for number, text in enumerate(error.choices, 1)]
+            self._tell(_opening(message=_which_series(error), choices=choices), show=True)
         except VilaM3Error as error:
             self._tell(_opening(error={"message": error.message, "hint": error.hint}), show=True)
         except (OSError, MemoryError) as error:
@@ -68,6 +90,14 @@ class ScanOpening:
             self._tell(_opening(error=message), show=True)
         else:
             self._tell(_opening(), show=False)
+
+    async def _open(self, path: Path, series: str) -> None:
+        if is_scene(path):
+            await asyncio.to_thread(check_scene_file, path)
+            await asyncio.sleep(_TIME_TO_TELL)
+            self._show_saved(path)
+        else:
+            self._show_scan(await asyncio.to_thread(read_scan, path, series))
 
     def _tell(self, opening: dict[str, Any], show: bool | None = None) -> None:
         with self._state as state:
@@ -86,19 +116,16 @@ class ScanOpening:
 
     async def _begin(self, request: web.Request) -> web.Response:
         self._check(request)
-        self.close()
-        self._uploads.mkdir(parents=True)
-        self._received = 0
+        self._uploads.begin(request.query.get("folder", ""))
         self._tell(_opening(busy=True, message="Receiving …"))
         return web.Response()
 
     async def _take_file(self, request: web.Request) -> web.Response:
         self._check(request)
-        name = f"{int(request.query.get('index', '0')):05d}_{Path(request.query.get('name', '')).name}"
         try:
-            with (self._uploads / name).open("wb") as file:
+            with self._uploads.new_file(request.query.get("name", "")) as file:
                 async for piece in request.content.iter_chunked(_PIECE):
-                    self._count(len(piece))
+                    self._uploads.count(len(piece))
                     file.write(piece)
         except OSError as error:
             problem = OutOfSpace(
@@ -111,25 +138,29 @@ class ScanOpening:
 
     async def _end(self, request: web.Request) -> web.Response:
         self._check(request)
-        files = sorted(self._uploads.iterdir())
         self._tell(_opening())
-        if files:
-            await self.open(files[0] if len(files) == 1 else self._uploads, self._state.open_series.strip())
+        chosen = self._uploads.what_to_open()
+        if chosen is not None:
+            await self.open(chosen)
         return web.Response()
 
     def _check(self, request: web.Request) -> None:
         if not self._guard.knows(request.headers.get(SECRET_HEADER, "")):
             raise web.HTTPForbidden(text="The secret of this page is missing or wrong.")
 
-    def _count(self, size: int) -> None:
-        self._received += size
-        if self._received > MAX_UPLOAD:
-            raise InvalidRequest("The files are larger than 8 GB.", "Open them by their path instead.")
-
     def _refuse(self, error: VilaM3Error) -> web.Response:
         self._tell(_opening(error={"message": error.message, "hint": error.hint}))
         return web.Response(status=400, text=error.message)
 
 
-def _opening(busy: bool = False, message: str = "", error: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"busy": busy, "message": message, "error": error}
+def _opening(
+    busy: bool = False,
+    message: str = "",
+    error: dict[str, str] | None = None,
+    choices: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    return {"busy": busy, "message": message, "error": error, "choices": choices or []}
+
+
+def _which_series(error: SeveralSeries) -> str:
+    return f"There are {len(error.choices)} DICOM series here. Which one?"

@@ -122,6 +122,7 @@ def backend_row(status: BackendStatus | None, trouble: str = "") -> Row:
         "demo": bool(model and model.is_demo),
         "ready": bool(status and status.readiness == "ready" and not trouble),
         "trouble": trouble,
+        "loading": bool(status and status.readiness == "loading"),
         "device": f"{model.device}, {model.dtype}" if model else "",
     }
 

@@ -67,16 +67,16 @@ def quiet_vtk() -> Iterator[None]:
 
 def add_scan(scene: Any, scan: Scan) -> Any:
     """Put a scan into the scene as a volume node with a display window; copies the voxels."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonDataModel import vtkImageData
 
+    from VILAM3SlicerLib.scene.arrays import as_vtk
     from VILAM3SlicerLib.scene.geometry import to_vtk
     from VILAM3SlicerLib.scene.modality import DICOM_MODALITY
 
     slices, rows, columns = scan.voxels.shape
     image = vtkImageData()
     image.SetDimensions(columns, rows, slices)
-    image.GetPointData().SetScalars(numpy_to_vtk(scan.voxels.ravel(), deep=True))
+    image.GetPointData().SetScalars(as_vtk(scan.voxels.ravel()))
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scan.name)
     node.SetIJKToRASMatrix(to_vtk(scan.ijk_to_ras))
     node.SetAndObserveImageData(image)
@@ -98,7 +98,8 @@ def _window_level(scene: Any, node: Any, scan: Scan) -> tuple[float, float]:
         return scan.tags.window, scan.tags.level
     low, high = CT_RANGE
     if guess_modality(scene, node) != "CT":
-        low, high = np.percentile(scan.voxels[:: max(1, len(scan.voxels) // 32), ::2, ::2], (0.5, 99.5))
+        some = scan.voxels[:: max(1, len(scan.voxels) // 32), ::2, ::2].astype(np.float64)
+        low, high = (float(value) for value in np.percentile(some, (0.5, 99.5)))
     if high <= low:
         low, high = float(scan.voxels.min()), float(scan.voxels.max())
     return float(high - low), float(high + low) / 2
@@ -126,6 +127,7 @@ class OffscreenViews:
                 view.render_window().SetMultiSamples(0)  # else Mesa drops translucent surfaces
                 view.render_window().SetSize(*size)
                 self._views[kind.singleton_tag] = view
+        self._views["ThreeD"].renderer().SetUseFXAA(True)
 
     def show(self, volume_node: Any) -> None:
         """Put a volume into the background of the slice views, fitted."""
@@ -141,14 +143,15 @@ class OffscreenViews:
     def pixels(self, name: str) -> NDArray[np.uint8]:
         """Draw a view; shape (rows from the top, columns, 3)."""
         import slicer
-        from vtkmodules.util.numpy_support import vtk_to_numpy
         from vtkmodules.vtkCommonDataModel import vtkImageData
+
+        from VILAM3SlicerLib.scene.arrays import as_numpy
 
         view = self._views[name]
         view.render()
         image = vtkImageData()
         slicer.vtkMRMLLayerDisplayableManager.RenderWindowBufferToImage(view.render_window(), image)
         columns, rows, _ = image.GetDimensions()
-        values = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)
+        values = as_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)
         flipped: NDArray[np.uint8] = values[::-1, :, :3].copy()
         return flipped

@@ -37,6 +37,8 @@ class ViewGrid:
             self._layouts.register_layout(_LAYOUT, _four_views())
         for view in slicer_app.view_manager.get_views():
             view.render_window().SetMultiSamples(0)  # else Mesa drops translucent surfaces
+        for view in slicer_app.view_manager.get_threed_views():
+            view.renderer().SetUseFXAA(True)
 
     def fill(self, layout: Any) -> None:
         """Put the views where the layout is being built."""
@@ -56,11 +58,11 @@ class ViewGrid:
             view.fit_view_to_content()
             view.schedule_render()
 
-    def fit_threed(self) -> None:
-        """The segments in the middle of the 3D view."""
-        for view in self._app.view_manager.get_threed_views():
-            view.fit_view_to_content()
-            view.schedule_render()
+    @property
+    def camera(self) -> Any:
+        """The ``vtkMRMLCameraNode`` of the 3D view."""
+        (view,) = self._app.view_manager.get_threed_views()
+        return view.get_camera_node()
 
     def redraw(self) -> None:
         """Draw all views again."""
@@ -101,6 +103,8 @@ def _slice_ui(server: Any, _view_id: str, view: Any) -> None:
 
 def _threed_ui(_server: Any, _view_id: str, view: Any) -> None:
     _caption(view.get_singleton_tag(), view)
+    html.Div("Segments appear here in 3D.", v_if=("scan.name && !segments.length",), classes="view-hint")
+    html.Div("Building surfaces …", v_if=("building_surfaces",), classes="view-note")
 
 
 def _caption(name: str, view: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,13 +15,14 @@ from VILAM3SlicerLib.chat.interfaces import PackedVolume
 from VILAM3SlicerLib.chat.report import ScanFacts
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import SceneError
-from VILAM3SlicerLib.protocol.events import ExpertResult, SegmentInfo
+from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import capture
+from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.modality import guess_modality
-from VILAM3SlicerLib.scene.navigation import go_to_point
+from VILAM3SlicerLib.scene.navigation import go_to_segment
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     ResultSegments,
@@ -32,10 +33,10 @@ from VILAM3SlicerLib.scene.segmentation import (
     segment_of,
     set_visible,
 )
-from VILAM3SlicerLib.scene.surfaces import SurfaceJob, segments_without_surface
+from VILAM3SlicerLib.scene.surfaces import SurfaceJob, segments_without_surface, surface_bounds
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import slice_view
-from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume, volume_bounds
 
 _STEP_SECONDS = 0.01
 
@@ -57,7 +58,8 @@ class ViewerScene:
 
     ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan opened;
     ``asked_view`` is the slice view whose picture is sent.
-    ``on_surface`` is called when the surface of a segment has come, ``on_trouble`` when none will.
+    ``on_surface`` is called when the surface of a segment has come and when the last one has, ``on_trouble``
+    when none will.
     Results are to be shown on a running event loop: it drives the building of surfaces.
     """
 
@@ -72,23 +74,36 @@ class ViewerScene:
         self._results = ResultSegments(scene, SlicerTerminology(app_logic))
         self._node: Any = None
         self._packed: PackedVolume | None = None
-        self._found: dict[str, SegmentInfo] = {}
+        self._volumes_ml: dict[str, float] = {}
         self._job: SurfaceJob | None = None
         self._surfaces: asyncio.Task[None] | None = None
 
     def open(self, scan: Scan) -> Any:
         """Show another scan; the one before and its segments leave the scene. Returns the volume node."""
-        before = self._node
-        self._cancel_surfaces()
         node = add_scan(self._scene, scan)
+        self._take(node)
+        return node
+
+    def take_over(self, node: Any) -> dict[str, Any] | None:
+        """Go on with a scan of a saved scene that is in this one now; returns its conversation, if any."""
+        self._take(node)
+        self._volumes_ml = {one.segment_id: one.volume_ml for one in self.measurements()}
+        if self.segmentation is not None:
+            self._build_surfaces()
+        return load_conversation(self._scene, node)
+
+    def _take(self, node: Any) -> None:
+        """Show this scan instead of the one before, which leaves the scene with all that belongs to it."""
+        self._cancel_surfaces()
+        before = self._node
         if before is not None:
-            segmentation = find_segmentation(self._scene, before)
-            for old in (segmentation, before):
+            forget_conversation(self._scene, before)
+            transform = before.GetParentTransformNode()
+            for old in (find_segmentation(self._scene, before), before, transform):
                 if old is not None:
                     self._scene.RemoveNode(old)
-        self._node, self._packed, self._found = node, None, {}
+        self._node, self._packed, self._volumes_ml = node, None, {}
         self.modality = self.default_modality or guess_modality(self._scene, node)
-        return node
 
     @property
     def facts(self) -> ScanFacts | None:
@@ -121,13 +136,37 @@ class ViewerScene:
 
         return pack
 
-    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> None:
-        """Put an expert's segments on the views."""
+    @property
+    def scan_bounds(self) -> tuple[float, ...]:
+        """The box around the scan, see ``volumes.volume_bounds``."""
+        return volume_bounds(self._node)
+
+    @property
+    def surface_bounds(self) -> tuple[float, ...] | None:
+        """The box around all surfaces, see ``surfaces.surface_bounds``."""
+        return surface_bounds(self.segmentation) if self.segmentation is not None else None
+
+    @property
+    def is_building_surfaces(self) -> bool:
+        """Whether surfaces are still to come."""
+        return self._job is not None and not self._job.finished
+
+    def keep_conversation(self, archive: dict[str, Any]) -> None:
+        """Keep the conversation in the scene, beside its scan; an empty one is forgotten."""
+        if self._node is None:
+            return
+        if archive["turns"]:
+            save_conversation(self._scene, archive, self._node)
+        else:
+            forget_conversation(self._scene, self._node)
+
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> Iterator[None]:
+        """Put an expert's segments on the views, a piece of the work at each ``next``."""
         if self._node is None:
             raise SceneError("The scan of this question is no longer open.")
         origin = Origin(turn_id, result.expert, result.version)
-        ids = self._results.add(self._node, labelmap, result.segments, origin)
-        self._found.update({ids[one.name]: one for one in result.segments if one.name in ids})
+        ids = yield from self._results.add_in_steps(self._node, labelmap, result.segments, origin)
+        self._volumes_ml.update({ids[one.name]: one.volume_ml for one in result.segments if one.name in ids})
         self._build_surfaces()
 
     def remove_results(self, turn_id: str) -> None:
@@ -153,16 +192,18 @@ class ViewerScene:
             segment_id,
             segment.GetName(),
             (red, green, blue),
-            self._found[segment_id].volume_ml if segment_id in self._found else 0.0,
+            self._volumes_ml.get(segment_id, 0.0),
             is_visible(node, segment_id),
             f"{origin.expert} {origin.version}" if origin else "",
         )
 
     def go_to(self, segment_id: str) -> None:
-        """Bring the slice views to a segment; nothing happens for one without voxels."""
-        found = self._found.get(segment_id)
-        if found is not None and found.center is not None:
-            go_to_point(self._app_logic, self.segmentation, found.center)
+        """Bring the slice views to a segment.
+
+        Raises:
+            SceneError: it has no voxels, or is gone.
+        """
+        go_to_segment(self._app_logic, self.segmentation, segment_id)
 
     def measurements(self) -> list[Measurement]:
         """The sizes of all segments, counted in the scene."""
@@ -171,6 +212,11 @@ class ViewerScene:
     def toggle(self, segment_id: str) -> None:
         """Show a segment, or hide it."""
         set_visible(self.segmentation, segment_id, not is_visible(self.segmentation, segment_id))
+
+    def show_all(self, visible: bool) -> None:
+        """Show all segments, or hide them."""
+        for row in self.rows():
+            set_visible(self.segmentation, row.segment_id, visible)
 
     async def surfaces_built(self) -> None:
         """Wait for the surfaces that are being built."""
@@ -211,6 +257,7 @@ class ViewerScene:
                 if job.step() is not None:
                     self.on_surface()
                 await asyncio.sleep(_STEP_SECONDS)
+            self.on_surface()
         except SceneError as error:
             self.on_trouble(error)
 

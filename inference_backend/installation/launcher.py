@@ -62,6 +62,7 @@ def backend_alone(layout: Layout, options: argparse.Namespace) -> int:
 def _viewer(layout: Layout, module: str, ready: ReadyLine, options: argparse.Namespace) -> list[str]:
     command = [str(layout.python), "-m", module, "--backend", ready.url, "--key-file", ready.key_file]
     command += ["--volume", str(options.volume or layout.sample_scan)]
+    command += ["--parent-pid", str(os.getpid())]
     if options.series:
         command += ["--series", options.series]
     return command

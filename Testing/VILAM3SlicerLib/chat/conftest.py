@@ -75,6 +75,8 @@ class FakeScene:
 
     shown: list[tuple[str, ExpertResult]] = field(default_factory=list)
     error: VilaM3Error | None = None
+    pieces: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
         return (QuestionImage(PNG, ViewGeometry(mode, "axial", 4, 3, IDENTITY, 400, 50)),)
@@ -86,10 +88,15 @@ class FakeScene:
         assert labelmap.shape == LABELMAP.shape
         if self.error is not None:
             raise self.error
+        for _ in range(self.pieces):
+            yield
         self.shown.append((turn_id, result))
 
     def remove_results(self, turn_id) -> None:
         self.shown = [one for one in self.shown if one[0] != turn_id]
+
+    def keep_conversation(self, archive) -> None:
+        self.kept = archive
 
 
 class FakeHost:
@@ -99,6 +106,7 @@ class FakeHost:
         self.clock = 100.0
         self.delays: list[float] = []
         self.is_slow = False
+        self.holds_later = False
         self.waiting: list[Callable[[], None]] = []
 
     def in_background(self, work, on_done, on_error) -> None:
@@ -114,7 +122,10 @@ class FakeHost:
 
     def later(self, seconds, action) -> None:
         self.delays.append(seconds)
-        action()
+        if self.holds_later:
+            self.waiting.append(action)
+        else:
+            action()
 
     def now(self) -> float:
         return self.clock

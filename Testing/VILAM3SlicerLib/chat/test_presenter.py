@@ -228,3 +228,26 @@ def test_starting_over_ends_the_turn_and_hears_no_more_of_it(talk):
     talk.say(Text(0, "late"))
     assert (talk.presenter.turns, talk.transport.cancelled) == ((), [turn_id])
     assert talk.presenter.session != session
+
+
+def test_text_streams_on_while_a_result_is_put_on_the_views_piece_by_piece(talk):
+    talk.scene.pieces, talk.host.holds_later = 3, True
+    talk.ask()
+    talk.say(CALL, RESULT, Text(1, "The left "))
+    assert (talk.turn.text, talk.scene.shown) == ("The left ", [])
+    talk.say(answer("The left lung.", 1))
+    assert not talk.presenter.is_settled
+    for _ in range(3):
+        talk.host.waiting.pop()()
+    assert talk.scene.shown == [(talk.turn.turn_id, RESULT)]
+    assert talk.presenter.is_settled
+
+
+def test_a_turn_taken_back_gets_no_further_pieces_of_its_result(talk):
+    talk.scene.pieces, talk.host.holds_later = 3, True
+    talk.ask()
+    talk.say(CALL, RESULT, answer("The left lung.", 1))
+    talk.presenter.undo()
+    talk.host.waiting.pop()()
+    assert (talk.host.waiting, talk.scene.shown) == ([], [])
+    assert talk.presenter.is_settled

@@ -6,7 +6,7 @@ All callbacks come on the thread of the user interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -77,8 +77,8 @@ class Scene(Protocol):
     def pack_volume(self) -> Callable[[], PackedVolume] | None:
         """Work, to be done in the background, that packs the volume on the screen; None without a volume."""
 
-    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> None:
-        """Put an expert's segments on the views.
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> Iterator[None]:
+        """Put an expert's segments on the views, a piece of the work at each ``next``.
 
         Raises:
             SceneError: they do not fit the scan any more.
@@ -86,6 +86,9 @@ class Scene(Protocol):
 
     def remove_results(self, turn_id: str) -> None:
         """Take back what ``show_result`` showed for a turn; nothing else is touched."""
+
+    def keep_conversation(self, archive: dict[str, Any]) -> None:
+        """Keep the conversation (``archive.pack``) with the scan, so that it is saved with the scene."""
 
 
 class Host(Protocol):

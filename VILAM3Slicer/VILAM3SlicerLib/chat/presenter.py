@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
+from VILAM3SlicerLib.chat.archive import Archive, pack
 from VILAM3SlicerLib.chat.delivery import Delivery
 from VILAM3SlicerLib.chat.fold import fold
 from VILAM3SlicerLib.chat.history import chat_request
@@ -87,7 +88,7 @@ class Presenter:
             self._send(turn.turn_id)
         else:
             self._host.in_background(work, self._put_volume(turn.turn_id), self._fail(turn.turn_id))
-        self.on_change()
+        self._changed()
         return turn
 
     def stop(self) -> None:
@@ -110,7 +111,7 @@ class Presenter:
         turn = self.turns[-1]
         self.turns = self.turns[:-1]
         self._scene.remove_results(turn.turn_id)
-        self.on_change()
+        self._changed()
         return turn
 
     def start_over(self) -> None:
@@ -121,7 +122,15 @@ class Presenter:
         self.turns = ()
         self.shelf.clear()
         self._session = str(uuid4())
-        self.on_change()
+        self._changed()
+
+    def restore(self, archive: Archive) -> None:
+        """Go on with a conversation that was kept with a scene, in place of the present one."""
+        self.start_over()
+        for name, png in archive.images.items():
+            self.shelf.put(name, png)
+        self.turns = archive.turns
+        self._changed()
 
     def turn(self, turn_id: str) -> Turn | None:
         """The turn of that name, if it is still part of the conversation."""
@@ -216,11 +225,11 @@ class Presenter:
             self._fetching -= 1
             self.shelf.put(name, png)
             self.shelf.at_backend.add(name)
-            self.on_change()
+            self._changed()
 
         def give_up(_error: VilaM3Error) -> None:
             self._fetching -= 1
-            self.on_change()
+            self._changed()
 
         self._fetching += 1
         self._transport.get_image(name, keep, give_up)
@@ -229,14 +238,22 @@ class Presenter:
         notice = self._notice(turn_id)
 
         def show(labelmap: NrrdVolume) -> None:
+            go_on(self._scene.show_result(turn_id, result, labelmap))
+
+        def go_on(steps: Iterator[None]) -> None:
+            """A piece at a time, so that text goes on streaming in between; none of a turn taken back."""
             try:
                 if self.turn(turn_id) is not None:
-                    self._scene.show_result(turn_id, result, labelmap)
+                    next(steps)
+                    self._host.later(0.0, lambda: go_on(steps))
+                    return
+            except StopIteration:
+                pass
             except VilaM3Error as error:
                 notice(error)
-            else:
-                self._fetching -= 1
-                self.on_change()
+                return
+            self._fetching -= 1
+            self._changed()
 
         def unpack(data: bytes) -> None:
             self._host.in_background(lambda: decode_nrrd(data), show, notice)
@@ -262,6 +279,11 @@ class Presenter:
 
         return fail
 
+    def _changed(self) -> None:
+        if self.is_settled:
+            self._scene.keep_conversation(pack(self.turns, self.shelf))
+        self.on_change()
+
     def _update(self, turn: Turn) -> None:
         self.turns = tuple(turn if one.turn_id == turn.turn_id else one for one in self.turns)
-        self.on_change()
+        self._changed()

@@ -50,6 +50,15 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
     return conversation
 
 
+def discussed_volume(scene: Any) -> Any:
+    """The scan whose conversation is in the scene, the first of several; None where there is none."""
+    for node in _conversations(scene):
+        volume_node = node.GetNodeReference(_SCAN)
+        if volume_node is not None:
+            return volume_node
+    return None
+
+
 def forget_conversation(scene: Any, volume_node: Any = None) -> None:
     """Remove the conversation about a scan from the scene."""
     node = _find(scene, volume_node)
@@ -59,9 +68,11 @@ def forget_conversation(scene: Any, volume_node: Any = None) -> None:
 
 def _find(scene: Any, volume_node: Any) -> Any:
     wanted = volume_node.GetID() if volume_node is not None else None
+    found = (node for node in _conversations(scene) if node.GetNodeReferenceID(_SCAN) == wanted)
+    return next(found, None)
+
+
+def _conversations(scene: Any) -> list[Any]:
     nodes = scene.GetNodesByClass("vtkMRMLTextNode")
-    for index in range(nodes.GetNumberOfItems()):
-        node = nodes.GetItemAsObject(index)
-        if node.GetAttribute(_MARK) and node.GetNodeReferenceID(_SCAN) == wanted:
-            return node
-    return None
+    texts = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+    return [node for node in texts if node.GetAttribute(_MARK)]

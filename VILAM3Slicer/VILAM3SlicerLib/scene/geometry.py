@@ -7,6 +7,7 @@ after the parent transforms, what the views show).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,13 @@ def world_to_ras(node: Any) -> Affine:
         UnsupportedVolume: a parent transform is not linear.
     """
     return invert(ras_to_world(node))
+
+
+def world_box(to_world: Affine, low: Sequence[float], high: Sequence[float]) -> tuple[float, ...]:
+    """The box around a box whose corners a matrix moves: lowest and highest R, A and S in turn."""
+    corners = [transform_point(to_world, corner) for corner in product(*zip(low, high, strict=True))]
+    lows, highs = np.min(corners, axis=0).tolist(), np.max(corners, axis=0).tolist()
+    return tuple(side for pair in zip(lows, highs, strict=True) for side in pair)
 
 
 def plane_name(pixel_to_ras: Affine) -> str:

@@ -10,30 +10,28 @@ import numpy as np
 import numpy.typing as npt
 
 from VILAM3SlicerLib.scene.arrays import Array, image_array
+from VILAM3SlicerLib.scene.steps import Steps, finish
 
 _BAND_ROWS = 16
+_SLICES_A_STEP = 8
 
 
 class LabelCounts:
-    """How many voxels of each label lie in each band of 16 rows of each slice.
+    """How many voxels of each label lie in each band of 16 rows of each slice (``count_in_steps``).
 
-    Counting 512x512x133 voxels takes about 0.1 s. The bands lie at whole indices of the volume, so that the
-    counts are the same when a saved scene comes back with its layers cropped or their labels renumbered.
+    The bands lie at whole indices of the volume, so that the counts are the same when a saved scene comes
+    back with its layers cropped or their labels renumbered.
 
     Args:
-        labels: small whole numbers, shape (K, J, I).
+        counts: shape (slices, bands, label values).
         first_slice: K of the first slice in the volume.
-        first_row: J of the first row in the volume.
+        first_band: which band of the volume the first one is.
     """
 
-    def __init__(self, labels: Array, first_slice: int = 0, first_row: int = 0) -> None:
+    def __init__(self, counts: npt.NDArray[np.int64], first_slice: int, first_band: int) -> None:
+        self._counts = counts
         self._first_slice = first_slice
-        self._first_band = first_row // _BAND_ROWS
-        starts = range(_BAND_ROWS - first_row % _BAND_ROWS, labels.shape[1], _BAND_ROWS)
-        size = int(labels.max(initial=0)) + 1
-        self._counts: npt.NDArray[np.int64] = np.array(
-            [[_count(band, size) for band in np.split(piece, starts)] for piece in labels]
-        ).reshape(labels.shape[0], -1, size)
+        self._first_band = first_band
 
     @property
     def present(self) -> set[int]:
@@ -57,10 +55,34 @@ class LabelCounts:
         return counts
 
 
-def count_layer(image: Any) -> LabelCounts:
+def count_in_steps(labels: Array, first_slice: int = 0, first_row: int = 0) -> Steps[LabelCounts]:
+    """Count the voxels of each label; 512x512x133 voxels take about 0.1 s in all.
+
+    Args:
+        labels: small whole numbers, shape (K, J, I).
+        first_slice: K of the first slice in the volume.
+        first_row: J of the first row in the volume.
+    """
+    starts = range(_BAND_ROWS - first_row % _BAND_ROWS, labels.shape[1], _BAND_ROWS)
+    size = int(labels.max(initial=0)) + 1
+    counts = []
+    for number, piece in enumerate(labels, 1):
+        counts.append([_count(band, size) for band in np.split(piece, starts)])
+        if number % _SLICES_A_STEP == 0:
+            yield
+    table: npt.NDArray[np.int64] = np.array(counts, np.int64).reshape(labels.shape[0], -1, size)
+    return LabelCounts(table, first_slice, first_row // _BAND_ROWS)
+
+
+def count_layer_in_steps(image: Any) -> Steps[LabelCounts]:
     """The counts of a segmentation's layer, a ``vtkOrientedImageData`` on the volume's grid or cropped."""
     _, _, first_row, _, first_slice, _ = image.GetExtent()
-    return LabelCounts(image_array(image), first_slice, first_row)
+    return count_in_steps(image_array(image), first_slice, first_row)
+
+
+def count_layer(image: Any) -> LabelCounts:
+    """``count_layer_in_steps`` at once."""
+    return finish(count_layer_in_steps(image))
 
 
 def _count(band: Array, size: int) -> npt.NDArray[np.int64]:

@@ -20,11 +20,13 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.arrays import Array, image_array, vtk_type
 from VILAM3SlicerLib.scene.geometry import from_wire, ijk_to_ras
 from VILAM3SlicerLib.scene.label_counts import LabelCounts
+from VILAM3SlicerLib.scene.steps import Steps
 
 MAX_LABEL = 1023
 """The highest label value of a result; what counts labels keeps a table of this length."""
 
 _GRID_TOLERANCE_MM = 1e-4
+_SLICES_A_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,9 @@ def read_labels(labelmap: NrrdVolume, volume_node: Any) -> Array:
     return labels
 
 
-def make_layers(
+def layers_in_steps(
     labels: Array, counts: LabelCounts, segments: Sequence[SegmentInfo], volume_node: Any
-) -> list[Layer]:
+) -> Steps[list[Layer]]:
     """The layers of a result, on the grid of the volume bit for bit; ``counts`` are those of ``labels``.
 
     Segments without label values are left out.
@@ -71,14 +73,15 @@ def make_layers(
     for segment in segments:
         if len(segment.label_values) == 1:
             sharing.setdefault(segment.label_values[0], segment)
-    shared = _shared_image(labels, counts, sharing.keys(), volume_node) if sharing else None
-    return [
-        Layer(segment, shared, segment.label_values[0])
-        if segment is sharing.get(segment.label_values[0])
-        else Layer(segment, _own_image(labels, segment.label_values, volume_node), 1)
-        for segment in segments
-        if segment.label_values
-    ]
+    shared = (yield from _shared_image(labels, counts, sharing.keys(), volume_node)) if sharing else None
+    layers = []
+    for segment in segments:
+        if segment.label_values and segment is sharing.get(segment.label_values[0]):
+            layers.append(Layer(segment, shared, segment.label_values[0]))
+        elif segment.label_values:
+            own = yield from _own_image(labels, segment.label_values, volume_node)
+            layers.append(Layer(segment, own, 1))
+    return layers
 
 
 def overlapping(segments: Sequence[SegmentInfo]) -> set[str]:
@@ -87,28 +90,31 @@ def overlapping(segments: Sequence[SegmentInfo]) -> set[str]:
     return {name for name, whole in values.items() if any(part and part < whole for part in values.values())}
 
 
-def _shared_image(labels: Array, counts: LabelCounts, kept: Collection[int], volume_node: Any) -> Any:
+def _shared_image(labels: Array, counts: LabelCounts, kept: Collection[int], volume_node: Any) -> Steps[Any]:
     """The labels, without values that no segment of this layer has."""
     image = _image(labels.dtype, volume_node)
     if counts.present <= set(kept):
         image_array(image)[...] = labels
+        yield
     else:
-        _translate(labels, {value: value for value in kept}, image_array(image))
+        yield from _translate(labels, {value: value for value in kept}, image_array(image))
     return image
 
 
-def _own_image(labels: Array, values: Collection[int], volume_node: Any) -> Any:
+def _own_image(labels: Array, values: Collection[int], volume_node: Any) -> Steps[Any]:
     image = _image(np.dtype(np.uint8), volume_node)
-    _translate(labels, dict.fromkeys(values, 1), image_array(image))
+    yield from _translate(labels, dict.fromkeys(values, 1), image_array(image))
     return image
 
 
-def _translate(labels: Array, becomes: dict[int, int], result: Array) -> None:
+def _translate(labels: Array, becomes: dict[int, int], result: Array) -> Steps[None]:
     """Write what each label becomes, 0 for all others; slice by slice, so that little memory is needed."""
     table = np.zeros(MAX_LABEL + 1, dtype=result.dtype)
     table[list(becomes)] = list(becomes.values())
-    for piece, target in zip(labels, result, strict=True):
+    for number, (piece, target) in enumerate(zip(labels, result, strict=True), 1):
         np.take(table, piece, out=target, mode="clip")
+        if number % _SLICES_A_STEP == 0:
+            yield
 
 
 def _image(dtype: Any, volume_node: Any) -> Any:

@@ -15,9 +15,10 @@ from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.colors import distinct_color
-from VILAM3SlicerLib.scene.label_counts import LabelCounts, count_layer
-from VILAM3SlicerLib.scene.layers import Layer, make_layers, overlapping, read_labels
+from VILAM3SlicerLib.scene.label_counts import LabelCounts, count_in_steps, count_layer_in_steps
+from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_fingerprint, read_origin, write_origin
+from VILAM3SlicerLib.scene.steps import Steps, finish
 from VILAM3SlicerLib.scene.terminology import Terminology
 
 LABELMAP = "Binary labelmap"
@@ -26,6 +27,8 @@ CLOSED_SURFACE = "Closed surface"
 
 _OURS = "VILAM3.Segmentation"
 _OUTLINE_OPACITY_3D = 0.15
+_AMBIENT, _DIFFUSE = 0.25, 0.85
+"""Light on the surfaces: without some from everywhere, edges that point away from the eye are black lines."""
 
 
 def find_segmentation(scene: Any, volume_node: Any) -> Any:
@@ -61,6 +64,28 @@ def segment_ids(segmentation_node: Any, turn_id: str | None = None) -> list[str]
     return [segment_id for segment_id, origin in origins.items() if origin and origin.turn_id == turn_id]
 
 
+def adopt_segmentation(scene: Any, volume_node: Any, segmentation_node: Any) -> Any:
+    """Take the segments of a node of another scene, as they look there, for a scan of this one."""
+    node = _create(scene, volume_node)
+    node.SetAndObserveSegmentation(segmentation_node.GetSegmentation())
+    if segmentation_node.GetDisplayNode() is not None:
+        node.GetDisplayNode().CopyContent(segmentation_node.GetDisplayNode())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    return node
+
+
+def _create(scene: Any, volume_node: Any) -> Any:
+    name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetAttribute(_OURS, "1")
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAmbient(_AMBIENT)
+    node.GetDisplayNode().SetDiffuse(_DIFFUSE)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    return node
+
+
 class ResultSegments:
     """Puts results into a scene and takes them out again.
 
@@ -76,7 +101,14 @@ class ResultSegments:
     def add(
         self, volume_node: Any, labelmap: NrrdVolume, segments: Sequence[SegmentInfo], origin: Origin
     ) -> dict[str, str]:
-        """Show a result on its scan; a parent transform of the scan is given to the segments too.
+        """``add_in_steps`` at once."""
+        return finish(self.add_in_steps(volume_node, labelmap, segments, origin))
+
+    def add_in_steps(
+        self, volume_node: Any, labelmap: NrrdVolume, segments: Sequence[SegmentInfo], origin: Origin
+    ) -> Steps[dict[str, str]]:
+        """Show a result on its scan, a piece of the work at a time; a parent transform of the scan is given
+        to the segments too.
 
         An earlier segment of the same name from the same expert is replaced and its colour kept, unless
         somebody edited it: then the new one stands beside it.
@@ -88,17 +120,18 @@ class ResultSegments:
             SceneError: the labelmap has another grid than the scan; the scene is as it was.
         """
         labels = read_labels(labelmap, volume_node)
-        counts = LabelCounts(labels)
-        layers = make_layers(labels, counts, segments, volume_node)
-        node = find_segmentation(self._scene, volume_node) or self._create(volume_node)
+        counts = yield from count_in_steps(labels)
+        layers = yield from layers_in_steps(labels, counts, segments, volume_node)
+        node = find_segmentation(self._scene, volume_node) or _create(self._scene, volume_node)
         node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-        colors = self._replace(node, {segment.name for segment in segments}, origin.expert)
+        colors = yield from self._replace(node, {segment.name for segment in segments}, origin.expert)
         outlined = overlapping(segments)
         ids = {}
         for layer in layers:
             segment = self._segment(node, layer, colors.get(layer.segment.name))
             write_origin(segment, origin, counts.fingerprint(layer.segment.label_values))
             ids[layer.segment.name] = _insert(node, segment, layer.segment.name in outlined)
+            yield
         return ids
 
     def remove_turn(self, volume_node: Any, turn_id: str) -> int:
@@ -109,15 +142,9 @@ class ResultSegments:
             remove_segments(node, ids)
         return len(ids)
 
-    def _create(self, volume_node: Any) -> Any:
-        name = self._scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
-        node = self._scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-        node.SetAttribute(_OURS, "1")
-        node.CreateDefaultDisplayNodes()
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-        return node
-
-    def _replace(self, node: Any, names: set[str], expert: str) -> dict[str, tuple[float, float, float]]:
+    def _replace(
+        self, node: Any, names: set[str], expert: str
+    ) -> Steps[dict[str, tuple[float, float, float]]]:
         """Remove this expert's unedited segments of these names; the colours they had, by name."""
         segmentation = node.GetSegmentation()
         earlier = [
@@ -126,7 +153,7 @@ class ResultSegments:
             if segmentation.GetSegment(segment_id).GetName() in names
             and _expert(segmentation.GetSegment(segment_id)) == expert
         ]
-        edited = edited_segments(node, earlier)
+        edited = yield from _edited_in_steps(node, earlier)
         replaced = [segment_id for segment_id in earlier if segment_id not in edited]
         colors = {
             segmentation.GetSegment(segment_id).GetName(): segmentation.GetSegment(segment_id).GetColor()
@@ -150,13 +177,17 @@ class ResultSegments:
 
 def edited_segments(segmentation_node: Any, ids: Sequence[str]) -> set[str]:
     """Those of our segments whose voxels are no longer those that came."""
+    return finish(_edited_in_steps(segmentation_node, ids))
+
+
+def _edited_in_steps(segmentation_node: Any, ids: Sequence[str]) -> Steps[set[str]]:
     counts: dict[Any, LabelCounts] = {}
     edited = set()
     for segment_id in ids:
         segment = segment_of(segmentation_node, segment_id)
         image = segment.GetRepresentation(LABELMAP)
         if image not in counts:
-            counts[image] = count_layer(image)
+            counts[image] = yield from count_layer_in_steps(image)
         if counts[image].fingerprint([segment.GetLabelValue()]) != read_fingerprint(segment):
             edited.add(segment_id)
     return edited

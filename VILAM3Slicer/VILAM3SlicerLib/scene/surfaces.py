@@ -10,7 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 import VILAM3SlicerLib
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.arrays import image_array
-from VILAM3SlicerLib.scene.geometry import image_to_ras
+from VILAM3SlicerLib.scene.geometry import image_to_ras, ras_to_world, world_box
 from VILAM3SlicerLib.scene.segmentation import CLOSED_SURFACE, LABELMAP, segment_ids, segment_of
 from VILAM3SlicerLib.scene.surface_worker import poly_data
 
@@ -37,6 +38,33 @@ def segments_without_surface(segmentation_node: Any) -> list[str]:
         for segment_id in segment_ids(segmentation_node)
         if not _has_points(segment_of(segmentation_node, segment_id).GetRepresentation(CLOSED_SURFACE))
     ]
+
+
+def surface_bounds(segmentation_node: Any) -> tuple[float, ...] | None:
+    """The box around all surfaces: world RAS in mm, lowest and highest R, A, S in turn; None without any."""
+    segments = (segment_of(segmentation_node, one) for one in segment_ids(segmentation_node))
+    surfaces = [segment.GetRepresentation(CLOSED_SURFACE) for segment in segments]
+    boxes = np.array([surface.GetBounds() for surface in surfaces if _has_points(surface)])
+    if not len(boxes):
+        return None
+    low, high = boxes[:, ::2].min(axis=0), boxes[:, 1::2].max(axis=0)
+    return world_box(ras_to_world(segmentation_node), low, high)
+
+
+@contextmanager
+def without_surfaces(segmentation_node: Any) -> Iterator[None]:
+    """Take the surfaces out for a while, as for saving; segments that went meanwhile stay away."""
+    segmentation = segmentation_node.GetSegmentation()
+    ids = segment_ids(segmentation_node)
+    surfaces = {one: segmentation.GetSegment(one).GetRepresentation(CLOSED_SURFACE) for one in ids}
+    segmentation.RemoveRepresentation(CLOSED_SURFACE)
+    try:
+        yield
+    finally:
+        for segment_id, surface in surfaces.items():
+            segment = segmentation.GetSegment(segment_id)
+            if segment is not None and surface is not None:
+                segment.AddRepresentation(CLOSED_SURFACE, surface)
 
 
 def _has_points(surface: Any) -> bool:

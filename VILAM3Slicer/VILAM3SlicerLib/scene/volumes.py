@@ -12,7 +12,7 @@ from VILAM3SlicerLib.protocol.content_hash import VolumeDigest
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, nrrd_header
 from VILAM3SlicerLib.scene.arrays import Array, image_array
-from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_wire
+from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_wire, world_box
 
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed in about 3 ms, so that a user interface can breathe between two pieces."""
@@ -45,6 +45,16 @@ def check_volume(node: Any) -> None:
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
         raise UnsupportedVolume(f"The voxels of '{name}' have no size.", "Mend its spacing and directions.")
     ras_to_world(node)
+
+
+def volume_bounds(node: Any) -> tuple[float, ...]:
+    """The box around a volume's voxels: world RAS in mm, lowest and highest R, A and S in turn.
+
+    Raises:
+        UnsupportedVolume: a parent transform is not linear.
+    """
+    size = np.array(node.GetImageData().GetDimensions())
+    return world_box(ras_to_world(node) @ ijk_to_ras(node), [-0.5] * 3, (size - 0.5).tolist())
 
 
 def voxel_array(node: Any) -> Array:

@@ -1,14 +1,12 @@
 // What the page does beyond its templates: sending files, and keeping the newest words in sight.
 (function () {
   async function send(files, secret) {
-    const first = await post("/upload/begin", null, secret);
+    const folder = (files[0].webkitRelativePath || "").split("/")[0];
+    const first = await post("/upload/begin?folder=" + encodeURIComponent(folder), null, secret);
     if (!first.ok) return;
-    let sent = 0;
     for (const file of files) {
-      const name = encodeURIComponent(file.name);
-      const answer = await post("/upload/file?index=" + sent + "&name=" + name, file, secret);
+      const answer = await post("/upload/file?name=" + encodeURIComponent(file.name), file, secret);
       if (!answer.ok) return;
-      sent += 1;
     }
     await post("/upload/end", null, secret);
   }

@@ -1,0 +1,66 @@
+"""What the person can take away from the page: report, transcript, segmentation, the whole scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from browser_viewer.page_rows import data_url
+from browser_viewer.viewer_scene import ViewerScene
+from VILAM3SlicerLib.chat.presenter import Presenter
+from VILAM3SlicerLib.chat.report import compose_report
+from VILAM3SlicerLib.chat.transcript import compose_transcript
+from VILAM3SlicerLib.protocol.errors import InvalidRequest
+from VILAM3SlicerLib.protocol.messages import ModelDescription
+
+SaveScene = Callable[[Path], None]
+
+
+class Downloads:
+    """Makes each file when it is asked for; ``model`` is the one that answers, once it is known."""
+
+    def __init__(self, server: Any, presenter: Presenter, scene: ViewerScene, save_scene: SaveScene) -> None:
+        self.model: ModelDescription | None = None
+        self._server = server
+        self._presenter = presenter
+        self._scene = scene
+        self._save_scene = save_scene
+
+    def report(self) -> str:
+        """The draft report as Markdown."""
+        made_on = date.today().isoformat()
+        return compose_report(self._presenter.turns, self._scene.facts, self.model, made_on)
+
+    def transcript(self) -> str:
+        """The conversation with all that the model was given, as JSON with the images in it."""
+        shelf = self._presenter.shelf
+        transcript = compose_transcript(
+            self._presenter.turns, self.model, lambda name: data_url(shelf.get(name)) or None
+        )
+        return json.dumps(transcript, indent=2, ensure_ascii=False)
+
+    def segmentation(self) -> Any:
+        """The segments as .seg.nrrd.
+
+        Raises:
+            SceneError: there are none.
+        """
+        return self._server.protocol.addAttachment(self._scene.segmentation_file())
+
+    def scene(self) -> Any:
+        """Scan, segments and conversation as a scene bundle (.mrb).
+
+        Raises:
+            InvalidRequest: an answer is still running.
+            SceneError: the bundle cannot be written.
+        """
+        if self._presenter.running is not None:
+            raise InvalidRequest("The answer is still running.", "Save the scene when it has ended.")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrb"
+            self._save_scene(path)
+            return self._server.protocol.addAttachment(path.read_bytes())

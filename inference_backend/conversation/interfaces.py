@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from inference_backend.conversation.model_cards import ModelCard
 from VILAM3SlicerLib.protocol.events import Finding, LegendEntry, SegmentInfo
-from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import ModelDescription, MriSequence, PointPrompt, ViewGeometry
 
 Role = Literal["user", "assistant", "expert"]
 
@@ -78,13 +78,18 @@ class View:
 
 @dataclass(frozen=True)
 class ExpertCall:
-    """A call of an expert: the text in the trigger's parentheses, the volume's hash, the images shown."""
+    """A call of an expert: the text in the trigger's parentheses, the volume's hash, the images shown.
+
+    ``points`` and ``sequences`` are the person's, as they came with the question.
+    """
 
     call_id: str
     expert: str
     arguments: str
     volume: str | None
     views: tuple[View, ...] = ()
+    points: tuple[PointPrompt, ...] = ()
+    sequences: tuple[MriSequence, ...] = ()
 
 
 @dataclass(frozen=True)

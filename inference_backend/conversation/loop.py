@@ -179,7 +179,15 @@ class _TurnRun:
 
     async def _run_expert(self, trigger: Trigger, call_id: str) -> AsyncIterator[Payload]:
         context = self._turn.context
-        call = ExpertCall(call_id, trigger.expert, trigger.arguments, context.volume, self._turn.views)
+        call = ExpertCall(
+            call_id,
+            trigger.expert,
+            trigger.arguments,
+            context.volume,
+            self._turn.views,
+            context.points,
+            context.sequences,
+        )
         async for item in self._experts.run(call):
             if isinstance(item, ExpertStep):
                 yield ExpertProgress(call_id, item.fraction, item.message)

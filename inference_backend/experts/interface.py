@@ -12,6 +12,7 @@ from typing import Protocol
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.imaging.volume import Volume
 from VILAM3SlicerLib.protocol.events import Finding
+from VILAM3SlicerLib.protocol.messages import MriRole, PointPrompt
 
 ENTRY_POINT_GROUP = "vilam3.experts"
 
@@ -51,29 +52,54 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class ExpertRequest:
-    """What an expert works on. ``arguments`` is the text in the parentheses of the trigger, may be empty."""
+class SequenceVolume:
+    """One volume of an MRI study: its name or series description, and its role where the person said so."""
 
-    arguments: str
+    name: str
+    role: MriRole
     volume: Volume
 
 
+@dataclass(frozen=True)
+class ExpertRequest:
+    """What an expert works on.
+
+    ``arguments`` is the text in the parentheses of the trigger, may be empty. ``points`` were placed by the
+    person, in the volume's own frame. ``sequences`` is the MRI study, ``volume`` among them.
+    """
+
+    arguments: str
+    volume: Volume
+    points: tuple[PointPrompt, ...] = ()
+    sequences: tuple[SequenceVolume, ...] = ()
+
+
 class Expert(Protocol):
-    """A specialist model.
+    """A specialist model; subclass it to get the defaults.
 
     ``tells_sizes``: the model is told the size of each segment too (the published experts do not).
-    ``unavailable_because``: empty where the expert can run, else the reason and what to do about it.
+    ``memory_bytes``: device memory that it takes while it is loaded and runs, 0 for one on the CPU.
     """
 
     card: ModelCard
-    version: str
-    tells_sizes: bool
+    tells_sizes: bool = False
+    memory_bytes: int = 0
 
     @property
-    def unavailable_because(self) -> str: ...
+    def version(self) -> str: ...
+
+    @property
+    def unavailable_because(self) -> str:
+        """Empty where the expert can run, else the reason and what to do about it."""
+        return ""
 
     def load(self, device: str) -> None:
-        """Get ready to run on a torch device; called once, in the experts' process."""
+        """Get ready to run on a torch device; called in the experts' process, again after ``unload``."""
+        return None
+
+    def unload(self) -> None:
+        """Drop what ``load`` made: its memory is needed for another expert."""
+        return None
 
     def run(
         self, request: ExpertRequest, report_progress: ReportProgress, is_cancelled: IsCancelled

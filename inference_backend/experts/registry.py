@@ -25,11 +25,10 @@ from VILAM3SlicerLib.protocol.errors import ExpertError, NotFound
 _log = logging.getLogger(__name__)
 
 
-class BrokenExpert:
+class BrokenExpert(Expert):
     """Stands for a plug-in that could not be loaded: never available, says why."""
 
     version = "unknown"
-    tells_sizes = False
 
     def __init__(self, name: str, reason: str) -> None:
         self.card = ModelCard(name, "unknown", "unknown", "could not be loaded", "unknown")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inference_backend.conversation.interfaces import ExpertCall, ExpertOutcome, ExpertStep, View
+from inference_backend.conversation.interfaces import ExpertCall, ExpertOutcome, ExpertStep
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.runtime.process_backed import ProcessBacked
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
@@ -23,16 +23,16 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class ExpertTask:
-    """A call with its files: the volume to read and the labelmap to write.
+    """A call with its files: the volumes to read and the labelmap to write.
 
-    Answered by ExpertSteps and one ExpertOutcome; its ``result_id`` is not None if ``labelmap`` was written.
+    ``sequences`` holds a file for each of the call's. Answered by ExpertSteps and one ExpertOutcome; its
+    ``result_id`` is not None if ``labelmap`` was written.
     """
 
-    expert: str
-    arguments: str
-    views: tuple[View, ...]
+    call: ExpertCall
     volume: Path
     labelmap: Path
+    sequences: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,10 @@ class ExpertProcess(ProcessBacked):
         with ExitStack() as files:
             volume = files.enter_context(self._store.volumes.using(call.volume))
             labelmap = files.enter_context(self._store.results.incoming())
-            task = ExpertTask(call.expert, call.arguments, call.views, volume, labelmap)
+            sequences = [
+                files.enter_context(self._store.volumes.using(sequence.volume)) for sequence in call.sequences
+            ]
+            task = ExpertTask(call, volume, labelmap, tuple(sequences))
             async for item in self._process.run(task):
                 yield item if isinstance(item, ExpertStep) else await self._keep(item, labelmap)
 

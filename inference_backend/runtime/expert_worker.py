@@ -7,7 +7,14 @@ from typing import Any
 
 from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep
 from inference_backend.experts.feedback import Feedback, feedback
-from inference_backend.experts.interface import Expert, ExpertRequest, Findings, ReportProgress, Segmentation
+from inference_backend.experts.interface import (
+    Expert,
+    ExpertRequest,
+    Findings,
+    ReportProgress,
+    Segmentation,
+    SequenceVolume,
+)
 from inference_backend.experts.registry import ExpertRegistry, installed_experts
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
 from inference_backend.runtime.worker import Emit, IsCancelled
@@ -45,12 +52,12 @@ class ExpertWorker:
         """Answer an ``ExpertTask``."""
         task: ExpertTask = request
         started = time.monotonic()
-        expert = self._ready(task.expert)
-        work = ExpertRequest(task.arguments, read_volume(task.volume))
+        expert = self._ready(task.call.expert)
+        work = _request(task)
         result = expert.run(work, _at_intervals(emit), is_cancelled)
         if is_cancelled():
             raise Cancelled("The expert was stopped.")
-        told = feedback(result, task.views, expert.tells_sizes)
+        told = feedback(result, task.call.views, expert.tells_sizes)
         if isinstance(result, Segmentation):
             write_labelmap(task.labelmap, result.labelmap)
         emit(_outcome(expert, result, told, time.monotonic() - started))
@@ -63,6 +70,12 @@ class ExpertWorker:
             expert.load(resolve_device(self._device))
             self._loaded.add(name)
         return expert
+
+
+def _request(task: ExpertTask) -> ExpertRequest:
+    named = zip(task.call.sequences, task.sequences, strict=True)
+    sequences = tuple(SequenceVolume(told.name, told.role, read_volume(path)) for told, path in named)
+    return ExpertRequest(task.call.arguments, read_volume(task.volume), task.call.points, sequences)
 
 
 def _outcome(

@@ -15,6 +15,9 @@ from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge
 from VILAM3SlicerLib.protocol.messages import TurnContext
 
 _TURN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+MAX_POINTS = 100
+MAX_SEQUENCES = 32
+
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "tool": "expert"}
 
 
@@ -81,6 +84,11 @@ def _check_context(context: TurnContext, images: int) -> None:
         raise InvalidRequest("The turn id is not well formed.", "Use a UUID.")
     if not 1 <= len(context.session) <= 200 or len(context.modality) > 50:
         raise InvalidRequest("The session or the modality is not well formed.", "Use a short name.")
+    if len(context.points) > MAX_POINTS or len(context.sequences) > MAX_SEQUENCES:
+        raise InvalidRequest(
+            f"At most {MAX_POINTS} points and {MAX_SEQUENCES} sequences can come with a question.",
+            "Remove some of them.",
+        )
     if len(context.views) not in (0, images):
         raise InvalidRequest(
             f"There are {len(context.views)} views for {images} images.", "Send one view for each image."

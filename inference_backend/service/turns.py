@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from inference_backend.conversation.loop import Turn
@@ -146,8 +146,10 @@ class Turns:
             entry.log.add(Failed(internal_error(error)))
 
     async def _converse_to_the_end(self, entry: _Entry) -> None:
-        volume = entry.turn.context.volume
-        with self._use_volume(volume) if volume else nullcontext():
+        context = entry.turn.context
+        with ExitStack() as in_use:
+            for volume in {context.volume, *(sequence.volume for sequence in context.sequences)}:
+                in_use.enter_context(self._use_volume(volume) if volume else nullcontext())
             await self._get_ready(entry.log.add)
             async for payload in self._converse(entry.turn):
                 entry.log.add(payload)

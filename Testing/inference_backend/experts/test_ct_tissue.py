@@ -11,6 +11,7 @@ from inference_backend.experts.ct_tissue import create
 from inference_backend.experts.ct_tissue.structures import ARGUMENTS
 from inference_backend.experts.interface import ExpertRequest, Segmentation
 from inference_backend.imaging.volume import Volume
+from Testing.inference_backend.experts.storage import ORDERS, stored_as, tilted
 from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError, InvalidRequest
 
 Run = Callable[[Volume, str], Segmentation]
@@ -21,19 +22,7 @@ def abdomen_lungs(run: Run, abdomen_ct: Volume) -> np.ndarray:
     return run(abdomen_ct, "lungs").labelmap.voxels
 
 
-def stored_as(volume: Volume, order: tuple[int, int, int], flipped: tuple[int, ...]) -> Volume:
-    """The same patient with the voxel axes permuted and some of them running the other way."""
-    matrix = volume.ijk_to_ras[:, [*order, 3]].copy()
-    voxels = volume.voxels.transpose(order)
-    for axis in flipped:
-        matrix[:3, 3] += matrix[:3, axis] * (voxels.shape[axis] - 1)
-        matrix[:3, axis] *= -1
-    return Volume(np.flip(voxels, flipped), matrix)
-
-
-@pytest.mark.parametrize(
-    ("order", "flipped"), [((0, 1, 2), (0, 1)), ((2, 0, 1), ()), ((1, 2, 0), (0, 2)), ((2, 1, 0), (0, 1, 2))]
-)
+@pytest.mark.parametrize(("order", "flipped"), ORDERS)
 def test_any_storage_order_gives_the_same_labels_in_the_same_place(
     run: Run,
     abdomen_ct: Volume,
@@ -46,11 +35,7 @@ def test_any_storage_order_gives_the_same_labels_in_the_same_place(
 
 
 def test_a_tilted_patient_has_the_same_lungs(run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray) -> None:
-    tilt = np.eye(4)
-    angle = np.radians(20)
-    tilt[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    tilted = Volume(abdomen_ct.voxels, tilt @ abdomen_ct.ijk_to_ras)
-    np.testing.assert_array_equal(run(tilted, "lungs").labelmap.voxels, abdomen_lungs)
+    np.testing.assert_array_equal(run(tilted(abdomen_ct), "lungs").labelmap.voxels, abdomen_lungs)
 
 
 def test_left_is_left(abdomen_ct: Volume, abdomen_lungs: np.ndarray, abdomen_reference: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from inference_backend.conversation.interfaces import (
+    ExpertCall,
     ExpertOutcome,
     ExpertStep,
     Message,
@@ -21,6 +22,7 @@ from inference_backend.conversation.interfaces import (
 )
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.experts.interface import (
+    Expert,
     ExpertRequest,
     IsCancelled,
     ReportProgress,
@@ -83,13 +85,12 @@ class TestModelWorker:
             LoadVilaM3((Candidate(tmp_path),), "cpu")()
 
 
-class Halver:
+class Halver(Expert):
     """An expert: everything in the first half along I is "left"."""
 
     card = ModelCard("HALVER", "CT", "segmentation", "o", "a", ("left",))
     version = "7"
     tells_sizes = True
-    unavailable_because = ""
     loaded = 0
 
     def load(self, device: str) -> None:
@@ -118,7 +119,8 @@ class TestExpertWorker:
         matrix = tuple(float(number) for number in np.diag([1.0, 1.0, 1.0, 1.0]).ravel())
         geometry = ViewGeometry("as_seen", "axial", 8, 6, matrix, 400.0, 40.0)  # type: ignore[arg-type]
         views = (View(buffer.getvalue(), geometry),)
-        return ExpertTask("halver", "left", views, tmp_path / "volume.nrrd", tmp_path / "labelmap.nrrd")
+        call = ExpertCall("1", "halver", "left", volume.content_hash, views)
+        return ExpertTask(call, tmp_path / "volume.nrrd", tmp_path / "labelmap.nrrd")
 
     def test_the_labelmap_is_written_and_the_model_is_told(self, task: ExpertTask, volume: Volume) -> None:
         expert, emitted = Halver(), list[Any]()

@@ -107,7 +107,7 @@ class ThresholdExperts:
 
     def handle(self, request: ExpertTask, emit: Emit, is_cancelled: IsCancelled) -> None:
         emit(ExpertStep(0.0, "Reading"))
-        if request.arguments == "everything":
+        if request.call.arguments == "everything":
             time.sleep(600)
         volume = read_volume(request.volume)
         write_labelmap(request.labelmap, volume.with_voxels((volume.voxels > 0).astype("uint8")))

@@ -42,11 +42,36 @@ class ViewGeometry:
 
 
 @dataclass(frozen=True)
+class PointPrompt:
+    """A point that the person placed for the question: on a structure, or (not positive) beside it.
+
+    ``ras`` is in mm, in the volume's own frame (before any parent transform).
+    """
+
+    ras: tuple[float, float, float]
+    is_positive: bool = True
+
+
+MriRole = Literal["T1c", "T1", "T2", "FLAIR", ""]
+"""What an MRI sequence is; empty where the person did not say so: then its name decides."""
+
+
+@dataclass(frozen=True)
+class MriSequence:
+    """One volume of an MRI study, by its hash. ``name`` is its name or DICOM series description."""
+
+    volume: str
+    name: str
+    role: MriRole = ""
+
+
+@dataclass(frozen=True)
 class TurnContext:
     """What the backend needs of a question beyond its text and images.
 
     ``turn_id`` is chosen by the client (a UUID) and names the turn for cancelling and reading again.
-    ``views`` belong to the images of the newest user message, in their order.
+    ``views`` belong to the images of the newest user message, in their order. ``sequences`` are the volumes
+    of an MRI study, ``volume`` among them.
     """
 
     turn_id: str
@@ -54,6 +79,8 @@ class TurnContext:
     volume: str | None = None
     modality: str = "Unknown"
     views: tuple[ViewGeometry, ...] = ()
+    points: tuple[PointPrompt, ...] = ()
+    sequences: tuple[MriSequence, ...] = ()
 
 
 @dataclass(frozen=True)

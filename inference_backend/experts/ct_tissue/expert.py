@@ -10,7 +10,13 @@ from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.experts.ct_tissue.analysis import TissueAnalysis
 from inference_backend.experts.ct_tissue.structures import ARGUMENTS, Tissue, segments_of, tissues_asked_for
 from inference_backend.experts.ct_tissue.working_grid import WorkingGrid, working_grid
-from inference_backend.experts.interface import ExpertRequest, IsCancelled, ReportProgress, Segmentation
+from inference_backend.experts.interface import (
+    Expert,
+    ExpertRequest,
+    IsCancelled,
+    ReportProgress,
+    Segmentation,
+)
 from inference_backend.imaging.volume import Array
 from VILAM3SlicerLib.protocol.errors import Cancelled
 
@@ -24,16 +30,12 @@ CARD = ModelCard(
 )
 
 
-class CtTissue:
-    """Implements ``Expert``."""
+class CtTissue(Expert):
+    """Works on the CPU, so it needs no device memory."""
 
     card = CARD
     version = "1.0"
     tells_sizes = True
-    unavailable_because = ""
-
-    def load(self, device: str) -> None:
-        """Nothing to load; works on the CPU whatever the device."""
 
     def run(
         self, request: ExpertRequest, report_progress: ReportProgress, is_cancelled: IsCancelled

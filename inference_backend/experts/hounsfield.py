@@ -1,0 +1,52 @@
+"""Whether a volume is a CT in Hounsfield units, asked before minutes are spent on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inference_backend.imaging.volume import Array, Volume
+from VILAM3SlicerLib.protocol.errors import ExpertError
+
+AIR_HU = -1024
+HIGHEST_HU = 3071
+"""Twelve-bit CT ends here; metal beyond it says nothing more."""
+
+MIN_SLICES = 3
+
+
+def require_ct(volume: Volume) -> Array:
+    """The volume's voxels, those that are not numbers as air.
+
+    Raises:
+        ExpertError: fewer than three slices, or values that are not Hounsfield units.
+    """
+    slices = min(volume.voxels.shape)
+    if slices < MIN_SLICES:
+        raise ExpertError(
+            f"The volume has {slices} slice(s) only.",
+            f"Choose a volume with at least {MIN_SLICES} slices.",
+        )
+    if not np.isrealobj(volume.voxels):
+        raise ExpertError("The volume has complex values, not Hounsfield units.", "Choose a CT volume.")
+    voxels = volume.voxels
+    if voxels.dtype.kind == "f":
+        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=HIGHEST_HU, neginf=AIR_HU)
+    _require_hounsfield(voxels)
+    return voxels
+
+
+def _require_hounsfield(voxels: Array) -> None:
+    """Tell CT from anything else by what every body has: soft tissue around 0 HU, and air or fat below it."""
+    sample = voxels[::2, ::2, ::2]
+    soft_tissue = np.mean((sample > -200) & (sample < 300))
+    fat_or_air = np.mean((sample > -1020) & (sample < -40))
+    if soft_tissue < 0.01:
+        raise ExpertError(
+            "No body tissue was found: almost no voxel lies between -200 and 300 HU.",
+            "Choose a CT in Hounsfield units that shows a body.",
+        )
+    if fat_or_air < 0.001:
+        raise ExpertError(
+            "The values are not Hounsfield units: there is neither fat nor air below 0.",
+            "Choose a CT; if this is one, its rescale intercept was lost: import the DICOM again.",
+        )

@@ -26,6 +26,8 @@ ALLOWED = {
     },
     "inference_backend/experts": {
         "experts",
+        "weights.catalogue",
+        "weights.folder",
         "imaging",
         "conversation.interfaces",
         "conversation.model_cards",

@@ -101,6 +101,13 @@ class ExpertStep:
 
 
 @dataclass(frozen=True)
+class ExpertNote:
+    """Something of an expert's work that the person should know."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class ExpertOutcome:
     """What an expert returned. ``feedback_text`` and ``feedback_image`` (PNG overlay) are for the model."""
 
@@ -123,8 +130,8 @@ class ExpertPool(Protocol):
     def version(self, expert: str) -> str:
         """The version of an offered expert."""
 
-    def run(self, call: ExpertCall) -> AsyncIterator[ExpertStep | ExpertOutcome]:
-        """Progress, then one outcome.
+    def run(self, call: ExpertCall) -> AsyncIterator[ExpertStep | ExpertNote | ExpertOutcome]:
+        """Progress and notes, then one outcome.
 
         Raises:
             VilaM3Error: the expert refused or failed, or its process died; the message says why.

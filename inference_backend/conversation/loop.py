@@ -16,6 +16,7 @@ from inference_backend.conversation import wording
 from inference_backend.conversation.budget import FittedPrompt, fit
 from inference_backend.conversation.interfaces import (
     ExpertCall,
+    ExpertNote,
     ExpertOutcome,
     ExpertPool,
     ExpertStep,
@@ -191,6 +192,8 @@ class _TurnRun:
         async for item in self._experts.run(call):
             if isinstance(item, ExpertStep):
                 yield ExpertProgress(call_id, item.fraction, item.message)
+            elif isinstance(item, ExpertNote):
+                yield Notice("expert_note", item.message)
             else:
                 yield self._result(trigger, call_id, item)
 

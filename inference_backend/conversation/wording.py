@@ -6,7 +6,7 @@ Those of the published system are interface constants of the released checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 IMAGE = "<image>"
 """Where an image stands in a text."""
@@ -24,6 +24,18 @@ def segmentation_result(legend: Sequence[tuple[str, str]]) -> str:
     """Tell the model what an overlay shows: pairs of colour and structure, those in the image only."""
     described = ", ".join(f"{colour}: {structure}" for colour, structure in legend)
     return f"The results are {IMAGE}. The colors in this image describe {described}. "
+
+
+def tumour_result(colours: Mapping[int, str]) -> str:
+    """Tell the model what an overlay of a brain tumour shows: the colour of each BraTS label in the image."""
+    parts = []
+    if 1 in colours and 4 in colours:
+        parts.append(f"{colours[1]} and {colours[4]}: tumor core, ")
+    if 4 in colours:
+        parts.append(f"only {colours[4]}: enhancing tumor, ")
+    if colours:
+        parts.append("all colors: whole tumor\n")
+    return f"The results are {IMAGE}. The colors in this image describe\n" + "".join(parts)
 
 
 def segment_sizes(sizes_ml: Sequence[tuple[str, float]]) -> str:

@@ -48,18 +48,39 @@ class BundleConfig:
         """
         return self._constant(self._entry(name))
 
+    def options(self, name: str, component: str) -> dict[str, Any]:
+        """The options of an entry that makes a ``component``.
+
+        Raises:
+            ExpertError: it is missing or makes something else.
+        """
+        entry = self._entry(name)
+        if not isinstance(entry, Mapping) or _class_name(entry) != component:
+            raise ExpertError(
+                f"The bundle's '{name}' is not a {component}.",
+                "This version of the bundle is not supported; fetch the one in the list of weights.",
+            )
+        return {key: self._constant(value) for key, value in entry.items() if key[0] != "_"}
+
+    def steps(self, name: str, component: str) -> list[dict[str, Any]]:
+        """The options of the steps of a list that are a ``component``."""
+        found = [step for step in self._active(name) if _class_name(step) == component]
+        return [
+            {key: self._constant(value) for key, value in step.items() if key[0] != "_"} for step in found
+        ]
+
     def transforms(self, name: str) -> list[Any]:
         """MONAI's transforms of a list, or of a composition, without those that load and convert.
 
         Raises:
             ExpertError: there is no such list, or one of its transforms is not known here.
         """
+        return [self._transform(step) for step in self._active(name) if _class_name(step) not in _GIVEN]
+
+    def _active(self, name: str) -> list[Mapping[str, Any]]:
         entry = self._entry(name)
-        specifications: Sequence[Mapping[str, Any]] = (
-            entry["transforms"] if isinstance(entry, Mapping) else entry
-        )
-        active = [spec for spec in specifications if not spec.get("_disabled_")]
-        return [self._transform(spec) for spec in active if _class_name(spec) not in _GIVEN]
+        listed: Sequence[Mapping[str, Any]] = entry["transforms"] if isinstance(entry, Mapping) else entry
+        return [step for step in listed if not step.get("_disabled_")]
 
     def _entry(self, name: str) -> Any:
         if name not in self._settings:

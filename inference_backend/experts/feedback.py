@@ -12,7 +12,7 @@ from inference_backend.conversation import wording
 from inference_backend.conversation.interfaces import View
 from inference_backend.experts.interface import Findings, Segment, Segmentation
 from inference_backend.experts.measurement import measure
-from inference_backend.imaging.overlay import draw_overlay, sample_labels
+from inference_backend.imaging.overlay import ColouredLabel, draw_overlay, sample_labels
 from VILAM3SlicerLib.protocol.events import Finding, LegendEntry, SegmentInfo
 
 
@@ -37,25 +37,29 @@ def feedback(result: Segmentation | Findings, views: Sequence[View], tells_sizes
         InvalidRequest: the image of the view cannot be read or does not fit its geometry.
     """
     if isinstance(result, Findings):
-        named = [(finding.name, finding.probability >= 0.5) for finding in result.findings]
-        return Feedback(wording.classification_result(named), findings=result.findings)
+        votes = [(finding.name, finding.probability >= 0.5) for finding in result.findings]
+        return Feedback(wording.classification_result(votes), findings=result.findings)
     segments = measure(result)
     sizes = wording.segment_sizes([(info.name, info.volume_ml) for info in segments if info.voxel_count])
     if not views:
         return Feedback(sizes, segments=segments)
-    image, legend = _overlay(result, views[0])
-    text = wording.segmentation_result([(entry.colour, entry.segment) for entry in legend])
+    image, coloured = _overlay(result, views[0])
+    legend = _legend(result, coloured)
+    named = [(entry.colour, entry.segment) for entry in legend]
+    text = result.told(coloured) if result.told else wording.segmentation_result(named)
     return Feedback(text + sizes if tells_sizes else text, image, legend, segments)
 
 
-def _overlay(result: Segmentation, view: View) -> tuple[bytes, tuple[LegendEntry, ...]]:
+def _overlay(result: Segmentation, view: View) -> tuple[bytes, tuple[ColouredLabel, ...]]:
     """The view with one colour for each segment in it; where segments overlap the smaller one shows."""
     labels = sample_labels(result.labelmap, view.geometry)
+    return draw_overlay(view.image, _one_label_per_segment(_owners(result.segments), labels))
+
+
+def _legend(result: Segmentation, coloured: Sequence[ColouredLabel]) -> tuple[LegendEntry, ...]:
     owners = _owners(result.segments)
-    image, coloured = draw_overlay(view.image, _one_label_per_segment(owners, labels))
     entries = [(entry, owners.get(entry.label)) for entry in coloured]
-    legend = [LegendEntry(entry.colour, entry.rgb, owner.name) for entry, owner in entries if owner]
-    return image, tuple(legend)
+    return tuple(LegendEntry(entry.colour, entry.rgb, owner.name) for entry, owner in entries if owner)
 
 
 def _owners(segments: Sequence[Segment]) -> dict[int, Segment]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from inference_backend.conversation.model_cards import ModelCard
+from inference_backend.imaging.overlay import ColouredLabel
 from inference_backend.imaging.volume import Volume
 from VILAM3SlicerLib.protocol.events import Finding
 from VILAM3SlicerLib.protocol.messages import MriRole, PointPrompt
@@ -38,10 +39,18 @@ class Segment:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Segments on the very grid of the volume that was given. ``labelmap`` voxels are uint8 or uint16."""
+    """Segments on the very grid of the volume that was given.
+
+    Attributes:
+        labelmap: voxels are uint8 or uint16.
+        notes: what the person should know of how it was made.
+        told: words the overlay to the model, if not as a legend; takes the labels in the image.
+    """
 
     labelmap: Volume
     segments: tuple[Segment, ...]
+    notes: tuple[str, ...] = ()
+    told: Callable[[tuple[ColouredLabel, ...]], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,17 @@ from VILAM3SlicerLib.protocol.errors import ExpertError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AssertionError,
+)
+"""What torch raises on files that are not its own, or hold more than tensors."""
+
 _DAMAGED = "Delete the file and fetch the weights again."
 
 
@@ -30,7 +41,7 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError) as error:
+    except (SafetensorError, *_UNREADABLE) as error:
         message = f"The weights in {file.name} are damaged or not plain tensors."
         raise ExpertError(message, _DAMAGED) from error
     tensors = content.get("model", content) if isinstance(content, dict) else content

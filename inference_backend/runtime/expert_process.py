@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from inference_backend.conversation.interfaces import ExpertCall, ExpertOutcome, ExpertStep
+from inference_backend.conversation.interfaces import ExpertCall, ExpertNote, ExpertOutcome, ExpertStep
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.runtime.process_backed import ProcessBacked
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
@@ -83,8 +83,8 @@ class ExpertProcess(ProcessBacked):
         """The version of an offered expert."""
         return next(listed.version for listed in self._listed() if listed.card.name == expert)
 
-    async def run(self, call: ExpertCall) -> AsyncIterator[ExpertStep | ExpertOutcome]:
-        """Progress, then one outcome. Raises VilaM3Error, see ``ExpertPool``."""
+    async def run(self, call: ExpertCall) -> AsyncIterator[ExpertStep | ExpertNote | ExpertOutcome]:
+        """Progress and notes, then one outcome. Raises VilaM3Error, see ``ExpertPool``."""
         if call.volume is None:
             raise InvalidRequest("There is no volume for the expert.", "Open a scan, then ask again.")
         with ExitStack() as files:
@@ -95,7 +95,7 @@ class ExpertProcess(ProcessBacked):
             ]
             task = ExpertTask(call, volume, labelmap, tuple(sequences))
             async for item in self._process.run(task):
-                yield item if isinstance(item, ExpertStep) else await self._keep(item, labelmap)
+                yield await self._keep(item, labelmap) if isinstance(item, ExpertOutcome) else item
 
     async def _keep(self, outcome: ExpertOutcome, labelmap: Path) -> ExpertOutcome:
         if outcome.result_id is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep
+from inference_backend.conversation.interfaces import ExpertNote, ExpertOutcome, ExpertStep
 from inference_backend.experts.feedback import Feedback, feedback
 from inference_backend.experts.interface import (
     Expert,
@@ -17,6 +17,7 @@ from inference_backend.experts.interface import (
 )
 from inference_backend.experts.registry import ExpertRegistry, installed_experts
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
+from inference_backend.runtime.loaded_experts import LoadedExperts, free_device_memory
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.store.store import read_volume, write_labelmap
 from inference_backend.weights.machine import resolve_device
@@ -36,10 +37,10 @@ class ExpertWorker:
 
     what = "The expert"
 
-    def __init__(self, registry: ExpertRegistry, device: str) -> None:
+    def __init__(self, registry: ExpertRegistry, device: str, loaded: LoadedExperts | None = None) -> None:
         self._registry = registry
         self._device = device
-        self._loaded: set[str] = set()
+        self._loaded = loaded
 
     @property
     def info(self) -> tuple[ListedExpert, ...]:
@@ -52,7 +53,7 @@ class ExpertWorker:
         """Answer an ``ExpertTask``."""
         task: ExpertTask = request
         started = time.monotonic()
-        expert = self._ready(task.call.expert)
+        expert = self._ready(task.call.expert, emit)
         work = _request(task)
         result = expert.run(work, _at_intervals(emit), is_cancelled)
         if is_cancelled():
@@ -60,16 +61,20 @@ class ExpertWorker:
         told = feedback(result, task.call.views, expert.tells_sizes)
         if isinstance(result, Segmentation):
             write_labelmap(task.labelmap, result.labelmap)
+            for note in result.notes:
+                emit(ExpertNote(note))
         emit(_outcome(expert, result, told, time.monotonic() - started))
 
-    def _ready(self, name: str) -> Expert:
+    def _ready(self, name: str, emit: Emit) -> Expert:
         expert = self._registry.find(name)
         if expert.unavailable_because:
             raise ExpertError(expert.unavailable_because)
-        if name not in self._loaded:
-            expert.load(resolve_device(self._device))
-            self._loaded.add(name)
-        return expert
+        if self._loaded is None:  # the device is asked when an expert needs it, not when the process starts
+            device = resolve_device(self._device)
+            self._loaded = LoadedExperts(device, free_device_memory(device))
+        if not self._loaded.holds(expert):
+            emit(ExpertStep(0.0, f"loading {expert.card.name}"))
+        return self._loaded.ready(expert, lambda words: emit(ExpertNote(words)))
 
 
 def _request(task: ExpertTask) -> ExpertRequest:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from inference_backend.experts.vista3d.expert import Vista3d
-from inference_backend.experts.weights_folder import weights_folder
+from inference_backend.experts.weights import WeightsOfCatalogue
 
 
 def create() -> Vista3d:
-    """The expert, with the weights in the weights folder, if they are there."""
-    return Vista3d(weights_folder("vista3d"))
+    """The expert, with the weights that were fetched, if they were."""
+    return Vista3d(WeightsOfCatalogue("VISTA3D"))

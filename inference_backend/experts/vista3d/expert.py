@@ -19,12 +19,13 @@ from inference_backend.experts.interface import (
     Segment,
     Segmentation,
 )
+from inference_backend.experts.precision import half_precision
 from inference_backend.experts.vista3d.memory import GIB, place
 from inference_backend.experts.vista3d.model import INFERENCE, Vista3dModel, bundle_version, weights_file
 from inference_backend.experts.vista3d.point_prompts import segment_at_points
 from inference_backend.experts.vista3d.sliding_window import segment
 from inference_backend.experts.vista3d.structures import Wanted, segments_of, structures_asked_for
-from inference_backend.experts.weights_folder import missing_weights
+from inference_backend.experts.weights import ExpertWeights, why_not
 from inference_backend.imaging.orientation import closest_ras
 from inference_backend.imaging.volume import Volume
 from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError
@@ -50,28 +51,29 @@ class Vista3d(Expert):
 
     def __init__(
         self,
-        folder: Path,
+        weights: ExpertWeights,
         memory_limit: int | None = None,
         load_model: Callable[[Path, str], Vista3dModel] = Vista3dModel,
     ) -> None:
-        """``folder`` holds the released bundle; ``memory_limit`` bounds the device memory, in bytes."""
-        self._folder = folder
+        """``weights`` is the released bundle; ``memory_limit`` bounds the device memory, in bytes."""
+        self._weights = weights
         self._memory_limit = memory_limit
         self._load_model = load_model
         self._model: Vista3dModel | None = None
 
     @cached_property
     def version(self) -> str:
-        return bundle_version(self._folder) or "unknown"
+        return "" if self.unavailable_because else bundle_version(self._weights.folder())
 
     @property
     def unavailable_because(self) -> str:
-        if weights_file(self._folder) is None or not (self._folder / INFERENCE).is_file():
-            return missing_weights("vista3d")
-        return ""
+        reason = why_not(self._weights, INFERENCE)
+        if not reason and weights_file(self._weights.folder()) is None:
+            reason = "Its folder holds no weights. Fetch them again."
+        return reason
 
     def load(self, device: str) -> None:
-        self._model = self._load_model(self._folder, device)
+        self._model = self._load_model(self._weights.folder(), device)
 
     def unload(self) -> None:
         self._model = None
@@ -143,7 +145,7 @@ class _Run:
         windows = self._model.windows
         network = self._model.class_prompted
         placement = place(tuple(image.shape), windows.size, self._model.device, self._memory_limit)
-        with self._model.half_precision():
+        with half_precision(self._model.device):
             return segment(
                 image, labels, network, windows, placement=placement, after_batch=self._after_batch
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +59,6 @@ class Vista3dModel:
     def expanded(self, labels: Sequence[int]) -> tuple[int, ...]:
         """The prompts that stand for these labels (a lung is its lobes), each once."""
         return tuple(dict.fromkeys(self.prompt_transform({"label_prompt": list(labels)})["label_prompt"]))
-
-    def half_precision(self) -> AbstractContextManager[Any]:
-        """Mixed precision on a GPU, as the bundle runs there; full precision on a CPU."""
-        import torch
-
-        if not self.device.startswith("cuda"):
-            return nullcontext()
-        return torch.autocast("cuda", torch.float16)
 
     def _windows(self, version: str) -> Windows:
         from monai.inferers import SlidingWindowInfererAdapt

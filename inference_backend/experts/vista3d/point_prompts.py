@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inference_backend.experts.precision import half_precision
 from inference_backend.experts.prepared_image import IMAGE, PreparedImage
 from inference_backend.experts.vista3d.model import Vista3dModel
 from VILAM3SlicerLib.protocol.errors import ExpertError
@@ -39,7 +40,7 @@ def segment_at_points(
 
     prompts = _prompts(prepared, points, label, model)
     classes = None if label is None else torch.tensor([[label]], device=prepared.tensor.device)
-    with torch.no_grad(), model.half_precision():
+    with torch.no_grad(), half_precision(model.device):
         logits = point_based_window_inferer(
             prepared.tensor[None],
             model.windows.size,

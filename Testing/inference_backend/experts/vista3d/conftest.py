@@ -9,6 +9,7 @@ import pytest
 
 from inference_backend.experts.interface import ExpertRequest, Segmentation
 from inference_backend.experts.vista3d.expert import Vista3d
+from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
 from Testing.inference_backend.experts.vista3d.bundle import write_bundle
 
@@ -20,7 +21,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def vista3d(bundle: Path) -> Vista3d:
-    expert = Vista3d(bundle)
+    expert = Vista3d(WeightsAt(bundle))
     expert.load("cpu")
     return expert
 

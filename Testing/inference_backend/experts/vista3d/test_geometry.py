@@ -15,6 +15,7 @@ import torch
 
 from inference_backend.experts.vista3d.expert import Vista3d
 from inference_backend.experts.vista3d.model import Vista3dModel
+from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
 from Testing.inference_backend.experts.storage import ORDERS, cropped, stored_as, tilted
 from Testing.inference_backend.experts.vista3d.conftest import segmented
@@ -44,7 +45,7 @@ def thresholds(folder: Path, device: str) -> Vista3dModel:
 
 @pytest.fixture(scope="module")
 def expert(bundle: Path) -> Vista3d:
-    expert = Vista3d(bundle, load_model=thresholds)
+    expert = Vista3d(WeightsAt(bundle), load_model=thresholds)
     expert.load("cpu")
     return expert
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 import tomllib
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import EntryPoint
@@ -23,6 +24,10 @@ from inference_backend.imaging.volume import Volume
 from inference_backend.runtime.expert_process import ExpertTask
 from inference_backend.runtime.expert_worker import ExpertWorker
 from inference_backend.store.store import read_volume
+from inference_backend.weights.catalogue import read_catalogue
+from inference_backend.weights.consent import Consents
+from inference_backend.weights.folder import WeightsFolder
+from inference_backend.weights.manifest import Manifest
 from Testing.inference_backend.conversation.conftest import KeptImages, ScriptedModel
 from VILAM3SlicerLib.protocol.events import ExpertFailed, ExpertResult
 from VILAM3SlicerLib.protocol.messages import TurnContext, ViewGeometry
@@ -49,9 +54,24 @@ class ExpertsHere:
             yield item
 
 
+def fetched(bundle: Path, folder: Path) -> None:
+    """What a download with an accepted licence leaves behind."""
+    shutil.copytree(bundle, folder)
+    Manifest("VISTA3D", "hub", "f2ae8ec", "2026-11-25T09:00:00+00:00", ()).write(folder)
+    consents, entry = Consents(WeightsFolder().root), read_catalogue()["VISTA3D"]
+    for file in entry.licence.files:
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text("A licence.")
+    texts = consents.read(entry, folder)
+    consents.accept(entry, texts, [text.sha256 for text in texts], "a test")
+
+
 @pytest.fixture
-def registry(repository: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> ExpertRegistry:
-    monkeypatch.setenv("VILAM3_WEIGHTS", str(bundle.parent))
+def registry(
+    repository: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ExpertRegistry:
+    monkeypatch.setenv("VILAM3_WEIGHTS", str(tmp_path))
+    fetched(bundle, tmp_path / "VISTA3D")
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     points = project["entry-points"][ENTRY_POINT_GROUP]
     return registry_of([EntryPoint(name, target, ENTRY_POINT_GROUP) for name, target in points.items()])
@@ -81,10 +101,10 @@ def test_a_question_is_answered_with_vista3d(
 def test_without_weights_it_is_not_offered_and_says_what_to_do(
     registry: ExpertRegistry, piece_of_ct: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VILAM3_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("VILAM3_WEIGHTS", str(tmp_path / "empty"))
     registry = ExpertRegistry([expert for expert in _again(registry) if expert.card.name == "VISTA3D"])
     (listed,) = ExpertWorker(registry, "cpu").info
-    assert "setup_backend.py weights download vista3d" in listed.unavailable_because
+    assert "setup_backend.py weights download VISTA3D" in listed.unavailable_because
     experts = ExpertsHere(ExpertWorker(registry, "cpu"), tmp_path / "v", tmp_path / "l")
     model = ScriptedModel("Let me trigger <VISTA3D(organs)>.", "I cannot.", context_length=4000)
     events = asyncio.run(collected(Conversation(model, experts, KeptImages()), turn(piece_of_ct)))

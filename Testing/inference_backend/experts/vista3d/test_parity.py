@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from inference_backend.experts.vista3d.expert import Vista3d
 from inference_backend.experts.vista3d.model import Vista3dModel
 from inference_backend.experts.vista3d.structures import structures_asked_for
+from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
 from Testing.inference_backend.experts.vista3d.bundle import EVERYTHING, Answer, monais_answer, write_bundle
 from Testing.inference_backend.experts.vista3d.conftest import segmented
@@ -99,7 +100,7 @@ def test_a_small_scan_is_padded_as_this_version_of_the_bundle_does(
     thin = Volume(np.asfortranarray(piece_of_ct.voxels[:, :, :9]), piece_of_ct.ijk_to_ras)
     answers = []
     for version in ("0.5.4", "0.5.10"):
-        expert = Vista3d(write_bundle(tmp_path / version, version))
+        expert = Vista3d(WeightsAt(write_bundle(tmp_path / version, version)))
         expert.load("cpu")
         assert expert.version == version
         answers.append(segmented(expert, "everything", thin).labelmap.voxels)
@@ -121,6 +122,6 @@ def test_the_hugging_face_editions_weights_are_read_too(bundle: Path, tmp_path: 
     (tmp_path / "configs" / "inference.json").write_bytes(
         (bundle / "configs" / "inference.json").read_bytes()
     )
-    assert not Vista3d(tmp_path).unavailable_because
+    assert not Vista3d(WeightsAt(tmp_path)).unavailable_because
     network = Vista3dModel(tmp_path, "cpu").network
     assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in released.items())

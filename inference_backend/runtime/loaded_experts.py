@@ -54,9 +54,9 @@ class LoadedExperts:
             _give_back()
             tell(f"{name} was unloaded to make room for {expert.card.name}; it takes longer when next asked.")
         if missing:
-            free = expert.memory_bytes - missing
+            needed, free = _gb(expert.memory_bytes), _gb(expert.memory_bytes - missing)
             raise ExpertError(
-                f"{expert.card.name} needs {_gb(expert.memory_bytes)} of device memory; {_gb(free)} are free.",
+                f"{expert.card.name} needs {needed} of device memory; {free} are free.",
                 "Close other programs that use the GPU, or choose a smaller model or precision.",
                 "out_of_memory",
             )

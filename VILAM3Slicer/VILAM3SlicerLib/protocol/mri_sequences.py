@@ -58,7 +58,7 @@ def assign_roles(sequences: Sequence[tuple[str, MriRole]]) -> dict[MriRole, int]
             missing.append(role)
     if missing:
         raise InvalidRequest(
-            f"A tumour segmentation needs {', '.join(ROLES)} of the same brain; missing: {', '.join(missing)}.",
+            f"A tumour segmentation needs {', '.join(ROLES)} of one brain; missing: {', '.join(missing)}.",
             "Open the missing sequences, or say which of the open volumes they are.",
         )
     return found

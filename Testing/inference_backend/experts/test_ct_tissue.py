@@ -38,6 +38,57 @@ def test_a_tilted_patient_has_the_same_lungs(run: Run, abdomen_ct: Volume, abdom
     np.testing.assert_array_equal(run(tilted(abdomen_ct), "lungs").labelmap.voxels, abdomen_lungs)
 
 
+PARTS = {
+    "the half on the left": np.s_[:61],
+    "the half on the right": np.s_[61:],
+    "the front": np.s_[:, 50:],
+    "the back": np.s_[:, :50],
+    "the upper half": np.s_[:, :, 56:],
+    "the middle, all around cut": np.s_[24:-24, 20:-20],
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_part_of_a_body_has_the_lungs_that_the_whole_has_there(
+    run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray, part: str
+) -> None:
+    cut = Volume(np.ascontiguousarray(abdomen_ct.voxels[PARTS[part]]), abdomen_ct.ijk_to_ras)
+    found, expected = run(cut, "lungs").labelmap.voxels, abdomen_lungs[PARTS[part]]
+    for label in (1, 2):
+        assert dice(found == label, expected == label) >= 0.95
+
+
+def test_a_circle_cut_out_of_the_body_has_its_lungs_too(
+    run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray
+) -> None:
+    """As in a scan of the heart: a small field of view with padding around it."""
+    square = np.s_[31:-31, 10:70, 56:]
+    voxels = abdomen_ct.voxels[square].copy()
+    across, deep = np.ogrid[:60, :60]
+    outside = np.hypot(across - 29.5, deep - 29.5) > 30
+    voxels[outside] = -2048
+    found = run(Volume(voxels, abdomen_ct.ijk_to_ras), "lungs").labelmap.voxels > 0
+    expected = (abdomen_lungs[square] > 0) & ~outside[:, :, None]
+    assert dice(found, expected) >= 0.9
+
+
+@pytest.mark.parametrize("step", [(1, 1, 4), (2, 1, 1), (1, 2, 2)])
+def test_thick_slices_in_any_direction_have_the_same_lungs(
+    run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray, step: tuple[int, int, int]
+) -> None:
+    every = tuple(slice(None, None, stride) for stride in step)
+    thick = Volume(np.ascontiguousarray(abdomen_ct.voxels[every]), abdomen_ct.ijk_to_ras * [*step, 1])
+    found = run(thick, "lungs").labelmap.voxels
+    for label in (1, 2):
+        assert dice(found == label, abdomen_lungs[every] == label) >= 0.95
+
+
+def dice(found: np.ndarray, expected: np.ndarray) -> float:
+    """1 where both are empty."""
+    total = float(found.sum() + expected.sum())
+    return 2 * float((found & expected).sum()) / total if total else 1.0
+
+
 def test_left_is_left(abdomen_ct: Volume, abdomen_lungs: np.ndarray, abdomen_reference: np.ndarray) -> None:
     """The liver lies under the right lung, the spleen under the left one."""
     across = [np.argwhere(abdomen_lungs == label)[:, 0].mean() for label in (1, 2)]

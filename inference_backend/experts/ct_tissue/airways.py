@@ -64,9 +64,7 @@ def _in_neck_or_chest(level: int, body: Mask, lungs: Mask, spacing: morphology.S
 
 def _round_columns(hounsfield: Hounsfield, body: Mask, spacing: morphology.Spacing) -> Mask:
     """The cross-sections of dark air, slice by slice, that are round, of a trachea's size and central."""
-    in_plane = ndimage.generate_binary_structure(3, 1)
-    in_plane[:, :, [0, 2]] = False
-    sections, _ = ndimage.label((hounsfield < LUMEN_BELOW_HU) & body, in_plane)
+    sections, _ = morphology.label_slices((hounsfield < LUMEN_BELOW_HU) & body)
     areas = np.bincount(sections.ravel()) * spacing[0] * spacing[1]
     middle, width = _extent_across(body)
     kept = np.zeros_like(body)

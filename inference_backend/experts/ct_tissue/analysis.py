@@ -93,7 +93,7 @@ class TissueAnalysis:
     def lungs(self) -> tuple[Mask, Mask]:
         aerated = self._aerated_lungs & ~self._bronchial_tree
         self._step("telling left from right lung")
-        return split_lungs(aerated, self.body, self._spacing)
+        return split_lungs(self._hounsfield, aerated, self.body, self._spacing)
 
     @cached_property
     def bone(self) -> Mask:

@@ -34,7 +34,7 @@ class CtTissue(Expert):
     """Works on the CPU, so it needs no device memory."""
 
     card = CARD
-    version = "1.0"
+    version = "1.1"
     tells_sizes = True
 
     def run(

@@ -22,6 +22,9 @@ ADHESION_DEPTHS_MM = (0.0, 1.5, 3.0, 4.5, 6.0, 8.0, 10.0)
 """Lungs that touch are cut where a ball of the smallest of these radii does not pass."""
 VESSEL_GAP_MM = 8.0
 """Dents and gaps up to twice as wide, vessels and nodules at the wall, are counted as lung."""
+SPINE_ABOVE_HU = 200
+HALF_SPINE_MM = 20.0
+"""Of a vertebra's width; a scan that ends so near to the spine shows one lung, whose lobes may come apart."""
 
 
 def find_aerated_lungs(hounsfield: Hounsfield, body: Mask, spacing: morphology.Spacing) -> Mask:
@@ -38,19 +41,28 @@ def find_aerated_lungs(hounsfield: Hounsfield, body: Mask, spacing: morphology.S
     return kept
 
 
-def split_lungs(aerated: Mask, body: Mask, spacing: morphology.Spacing) -> tuple[Mask, Mask]:
+def split_lungs(
+    hounsfield: Hounsfield, aerated: Mask, body: Mask, spacing: morphology.Spacing
+) -> tuple[Mask, Mask]:
     """The left and the right lung of aerated tissue without airways, vessels included."""
-    on_left = _left_side(aerated, body, spacing)
+    on_left = _left_side(aerated, _spine_across(hounsfield, body, spacing), spacing)
     left, right = (_with_vessels(side, spacing) & body for side in (aerated & on_left, aerated & ~on_left))
     return left, right & ~left
 
 
-def _left_side(aerated: Mask, body: Mask, spacing: morphology.Spacing) -> Mask:
+def _spine_across(hounsfield: Hounsfield, body: Mask, spacing: morphology.Spacing) -> int:
+    """Where the spine is from left to right: the sagittal layer with the most bone, in half a body too."""
+    bright = ((hounsfield > SPINE_ABOVE_HU) & body).sum((1, 2)).astype(float)
+    return int(ndimage.uniform_filter1d(bright, max(1, round(HALF_SPINE_MM / spacing[0]))).argmax())
+
+
+def _left_side(aerated: Mask, spine: int, spacing: morphology.Spacing) -> Mask:
     """True where aerated tissue belongs to the left lung."""
     across = np.arange(aerated.shape[0])[:, None, None]
-    cores = _two_cores(aerated, spacing)
+    from_edge = min(spine, len(across) - 1 - spine) * spacing[0]
+    cores = _two_cores(aerated, spacing) if from_edge > HALF_SPINE_MM else None
     if cores is None:
-        return np.broadcast_to(_mean_across(aerated) < _mean_across(body), aerated.shape)
+        return np.broadcast_to(_mean_across(aerated) < spine, aerated.shape)
     left, right = cores
     in_lungs = morphology.touching(aerated, left | right)
     nearer = morphology.distance_to(left, spacing) < morphology.distance_to(right, spacing)

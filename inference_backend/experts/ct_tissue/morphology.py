@@ -71,6 +71,14 @@ def fill_slices(mask: Mask) -> Mask:
     return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
 
 
+def label_slices(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
+    """The connected components within each axial slice, and their number."""
+    in_plane = ndimage.generate_binary_structure(3, 1)
+    in_plane[:, :, [0, 2]] = False
+    components, count = ndimage.label(mask, in_plane)
+    return components, int(count)
+
+
 def fill(mask: Mask) -> Mask:
     """Fill what ``mask`` encloses on all sides."""
     holes, _ = ndimage.label(~mask)

@@ -64,9 +64,7 @@ def _with_cortex(bright: Mask, hounsfield: Hounsfield, spacing: morphology.Spaci
 
 def _with_marrow(bone: Mask, hounsfield: Hounsfield, spacing: morphology.Spacing) -> Mask:
     """Fill the holes of each axial slice except the spinal canal."""
-    in_plane = ndimage.generate_binary_structure(3, 1)
-    in_plane[:, :, [0, 2]] = False
-    holes, _ = ndimage.label(morphology.fill_slices(bone) & ~bone, in_plane)
+    holes, _ = morphology.label_slices(morphology.fill_slices(bone) & ~bone)
     sizes = np.maximum(np.bincount(holes.ravel()), 1)
     means = np.bincount(holes.ravel(), hounsfield.ravel()) / sizes
     areas = sizes * spacing[0] * spacing[1]

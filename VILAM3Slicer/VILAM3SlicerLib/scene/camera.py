@@ -10,7 +10,7 @@ import numpy as np
 Bounds = Sequence[float]
 """World RAS in mm: lowest and highest R, A and S in turn."""
 
-_MARGIN = 1.05
+_MARGIN = 1.1
 
 
 class FirstLook:
@@ -42,10 +42,11 @@ class FirstLook:
 
     def _look_from_the_front(self, bounds: Bounds) -> None:
         low, high = np.array(bounds[::2]), np.array(bounds[1::2])
-        centre, radius = (low + high) / 2, _MARGIN * float(np.linalg.norm(high - low)) / 2
-        distance = radius / np.sin(np.radians(self._camera.GetViewAngle()) / 2)
+        centre, (half_right, half_front, half_up) = (low + high) / 2, (high - low) / 2
+        half = _MARGIN * max(half_right, half_up)
+        distance = half / np.tan(np.radians(self._camera.GetViewAngle()) / 2) + half_front
         self._camera.SetFocalPoint(*centre)
         self._camera.SetPosition(*(centre + np.array([0.0, distance, 0.0])))
         self._camera.SetViewUp(0.0, 0.0, 1.0)
-        self._camera.SetParallelScale(radius)
+        self._camera.SetParallelScale(half)
         self._camera.ResetClippingRange()

@@ -70,8 +70,7 @@ def adopt_segmentation(scene: Any, volume_node: Any, segmentation_node: Any) -> 
     node.SetAndObserveSegmentation(segmentation_node.GetSegmentation())
     if segmentation_node.GetDisplayNode() is not None:
         node.GetDisplayNode().CopyContent(segmentation_node.GetDisplayNode())
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    _lay_on(node, volume_node)
     return node
 
 
@@ -82,8 +81,17 @@ def _create(scene: Any, volume_node: Any) -> Any:
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetAmbient(_AMBIENT)
     node.GetDisplayNode().SetDiffuse(_DIFFUSE)
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    _lay_on(node, volume_node)
     return node
+
+
+def _lay_on(node: Any, volume_node: Any) -> None:
+    """Give a segmentation the parent transform of its scan and, after that, its grid.
+
+    Slicer reckons the grid from where both lie in the world; were they apart, it would resample on saving.
+    """
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
 
 
 class ResultSegments:
@@ -123,7 +131,7 @@ class ResultSegments:
         counts = yield from count_in_steps(labels)
         layers = yield from layers_in_steps(labels, counts, segments, volume_node)
         node = find_segmentation(self._scene, volume_node) or _create(self._scene, volume_node)
-        node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        _lay_on(node, volume_node)
         colors = yield from self._replace(node, {segment.name for segment in segments}, origin.expert)
         outlined = overlapping(segments)
         ids = {}

@@ -8,18 +8,21 @@ from dataclasses import replace
 from typing import Any
 
 from inference_backend.conversation.interfaces import PreparedPrompt, ReplyEnd, Sampling
+from inference_backend.runtime.memory_ledger import Account, MemoryLedger
 from inference_backend.runtime.model_process import Generate, LoadVilaM3, Prepare
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.vila_m3.engine import VilaM3Engine
 from inference_backend.vila_m3.sampling import GenerationSettings
 from inference_backend.weights.candidates import choose
 from inference_backend.weights.machine import measure, resolve_device
-from VILAM3SlicerLib.protocol.errors import Cancelled
+from VILAM3SlicerLib.protocol.errors import Cancelled, ModelError
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 log = logging.getLogger(__name__)
 
-_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+KEPT_SHARE = 0.25
+MOST_KEPT_BYTES = 8 * 1024**3
+"""A conversation that fills the context of the 8B model takes half a GiB."""
 
 
 def load(wanted: LoadVilaM3) -> ModelWorker:
@@ -34,7 +37,18 @@ def load(wanted: LoadVilaM3) -> ModelWorker:
     machine = measure(device)
     folder, choice = choose(wanted.candidates, machine, wanted.precision, wanted.reserved_bytes)
     log.info("%s", choice.reason)
-    return ModelWorker(VilaM3Engine(folder, device, _DTYPES[choice.precision]), choice.reason)
+
+    def account(_place: Any) -> Account:
+        return _account_for_conversations(device, wanted.reserved_bytes)
+
+    return ModelWorker(VilaM3Engine(folder, device, choice.precision, account), choice.reason)
+
+
+def _account_for_conversations(device: str, reserved_bytes: int) -> Account:
+    """What of the memory that is left once the model is loaded may hold conversations that were read."""
+    free = measure(device).free_bytes - reserved_bytes
+    ledger = MemoryLedger(min(int(max(free, 0) * KEPT_SHARE), MOST_KEPT_BYTES))
+    return ledger.account("conversations")
 
 
 class ModelWorker:
@@ -51,12 +65,17 @@ class ModelWorker:
         return replace(self._engine.description, chosen_because=self._chosen_because)
 
     def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
-        """Answer ``Prepare`` or ``Generate``."""
-        if isinstance(request, Prepare):
-            seen = self._engine.prepare(request.messages)
-            emit(PreparedPrompt(seen.text, seen.tokens, seen.images))
-        else:
-            self._generate(request, emit, is_cancelled)
+        """Answer ``Prepare`` or ``Generate``; where the device has too little memory, none stays taken."""
+        try:
+            if isinstance(request, Prepare):
+                seen = self._engine.prepare(request.messages)
+                emit(PreparedPrompt(seen.text, seen.tokens, seen.images))
+            else:
+                self._generate(request, emit, is_cancelled)
+        except ModelError as error:
+            if error.code == "out_of_memory":
+                self._engine.forget()
+            raise
 
     def _generate(self, request: Generate, emit: Emit, is_cancelled: Callable[[], bool]) -> None:
         reply = self._engine.reply(request.messages, _settings(request.sampling), is_cancelled)

@@ -1,83 +1,107 @@
-"""The language model token by token, with the keys and values of what it has read kept.
+"""The language model token by token; what it has read for earlier prompts is not read again.
 
-One sequence is remembered. The next prompt reuses the part it has in common with it (system sentence, model
-cards, earlier turns), which on a CPU is most of the time to the first token.
+The newest sequence is in the runner, those of other conversations in the prefix memory. A prompt goes on from
+the longest beginning that it shares with one of them: system sentence, model cards, earlier turns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
+from inference_backend.vila_m3.device_errors import free_cached_memory, is_out_of_memory
 from inference_backend.vila_m3.model import VilaM3Model
+from inference_backend.vila_m3.prefix_memory import SHORT, PrefixMemory, ReadSequence, common_length
+from inference_backend.vila_m3.runner import EagerRunner, Runner
 
 CHUNK = 512
 """Tokens of a prompt that are read between two looks at whether to stop."""
 
 
 class Decoder:
-    """Feeds one sequence to the language model. Not for several threads, or several replies, at once."""
+    """Feeds prompts and replies to the language model; one reply at a time, from one thread."""
 
-    def __init__(self, model: VilaM3Model) -> None:
+    def __init__(
+        self, model: VilaM3Model, memory: PrefixMemory | None = None, runner: Runner | None = None
+    ) -> None:
+        """Without a ``memory`` only the newest sequence is remembered; the ``runner`` computes."""
         self._model = model
+        self._memory = memory
+        self._runner = runner or EagerRunner(model)
         self._read: list[torch.Tensor] = []
-        self._cache: Any = None
+        self._written: list[int] = []
         self.reused_tokens = 0
         """Tokens of the last prompt that did not have to be read again."""
 
     def forget(self) -> None:
-        """Free the remembered keys and values."""
-        self._read, self._cache = [], None
+        """Free what is remembered."""
+        self._read, self._written = [], []
+        self._runner.clear()
+        if self._memory is not None:
+            self._memory.clear()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def read_prompt(
         self, inputs_embeds: torch.Tensor, is_cancelled: Callable[[], bool]
     ) -> torch.Tensor | None:
-        """Read a prompt (length, hidden size); return logits (vocabulary,) or None when cancelled."""
-        self.reused_tokens = self._rewind(inputs_embeds)
-        logits = None
-        for start in range(self.reused_tokens, len(inputs_embeds), CHUNK):
-            if is_cancelled():
-                return None
-            logits = self._feed(inputs_embeds[start : start + CHUNK])
-        return logits
+        """Read a prompt (length, hidden size); return logits (vocabulary,) or None when cancelled.
 
-    @torch.inference_mode()
+        Where memory runs out, what is remembered gives way and the prompt is read from its beginning.
+        """
+        try:
+            return self._read_prompt(inputs_embeds, is_cancelled)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self.forget()
+        free_cached_memory(self._model.device)
+        return self._read_prompt(inputs_embeds, is_cancelled)
+
+    @torch.no_grad()
     def read_token(self, token_id: int) -> torch.Tensor:
         """Read one more token; return the logits (vocabulary,) of the one after it."""
-        return self._feed(self._model.text_embeds([token_id]))
+        read, self._read = self._read, []
+        written, self._written = self._written, []
+        logits = self._runner.step(token_id)
+        self._read, self._written = read, [*written, token_id]
+        return logits
 
-    def _rewind(self, inputs_embeds: torch.Tensor) -> int:
-        """Keep of the remembered sequence what the prompt begins with, but leave one token to read."""
+    def _read_prompt(self, embeds: torch.Tensor, is_cancelled: Callable[[], bool]) -> torch.Tensor | None:
+        self.reused_tokens = self._go_back(embeds)
+        logits = None
+        for start in range(self.reused_tokens, len(embeds), CHUNK):
+            if is_cancelled():
+                return None
+            chunk = embeds[start : start + CHUNK]
+            read, self._read = self._read, []  # a failure in mid-pass leaves nothing that could be reused
+            logits = self._runner.read(chunk)
+            self._read = [*read, chunk]
+        return logits
+
+    def _go_back(self, prompt: torch.Tensor) -> int:
+        """Find the longest known beginning of a prompt, but leave one token to read; return its length."""
+        current = self._sequence()
+        shared = common_length(current, prompt)
+        kept, shared_with_kept = self._memory.longest_beginning(prompt) if self._memory else (None, 0)
+        if max(len(current) - shared, shared_with_kept - shared) >= SHORT:
+            self._keep(current)
+        if kept is None or shared_with_kept < shared + SHORT:
+            length = min(shared, len(prompt) - 1)
+            self._runner.rewind(length)
+        else:
+            length = min(shared_with_kept, len(prompt) - 1)
+            self._runner.restore(kept.key_values, length)
+        self._read = [prompt[:length]] if length else []
+        return length
+
+    def _sequence(self) -> torch.Tensor:
+        """Embeddings of all that is in the runner: (length, hidden size)."""
+        written, self._written = self._written, []
         if not self._read:
-            self.forget()
-            return 0
-        remembered = torch.cat(self._read)
-        kept = min(_common_length(remembered, inputs_embeds), len(inputs_embeds) - 1)
-        if kept < 1:
-            self.forget()
-            return 0
-        self._cache.crop(kept - len(remembered))
-        self._read = [remembered[:kept]]
-        return kept
+            return self._model.text_embeds([])
+        return torch.cat([*self._read, self._model.text_embeds(written)])
 
-    def _feed(self, embeds: torch.Tensor) -> torch.Tensor:
-        from transformers import DynamicCache
-
-        read, self._read = self._read, []  # a failure in mid-pass leaves nothing that could be reused
-        self._cache = DynamicCache() if self._cache is None else self._cache
-        output = self._model.llm(
-            inputs_embeds=embeds[None], past_key_values=self._cache, use_cache=True, logits_to_keep=1
-        )
-        self._read = [*read, embeds]
-        logits: torch.Tensor = output.logits[0, -1]
-        return logits.float()
-
-
-def _common_length(first: torch.Tensor, second: torch.Tensor) -> int:
-    """Number of leading rows that are equal."""
-    shared = min(len(first), len(second))
-    equal = (first[:shared] == second[:shared]).all(dim=1)
-    return int(equal.long().cumprod(0).sum())
+    def _keep(self, sequence: torch.Tensor) -> None:
+        if self._memory is not None and len(sequence) >= SHORT:
+            self._memory.keep(ReadSequence(sequence, self._runner.save(len(sequence))))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import io
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from inference_backend.vila_m3.decoder import Decoder
+from inference_backend.vila_m3.device_errors import (
+    device_errors_explained,
+    free_cached_memory,
+    is_out_of_memory,
+)
 from inference_backend.vila_m3.generation import Reply, never
+from inference_backend.vila_m3.image_memory import ImageMemory
 from inference_backend.vila_m3.loading import load_model
-from inference_backend.vila_m3.messages import ChatMessage, prompt_images
+from inference_backend.vila_m3.messages import ChatMessage
+from inference_backend.vila_m3.precision import Precision
+from inference_backend.vila_m3.prefix_memory import MemoryAccount, PrefixMemory
 from inference_backend.vila_m3.sampling import GenerationSettings
+from inference_backend.vila_m3.static_runner import fastest_runner
 from VILAM3SlicerLib.protocol.errors import TooLarge
 from VILAM3SlicerLib.protocol.messages import ModelDescription
-
-REMEMBERED_IMAGES = 32
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,28 @@ class SeenPrompt:
 class VilaM3Engine:
     """One loaded checkpoint that answers one conversation at a time.
 
-    It remembers the features of the last images and the keys and values of the last conversation, so that a
-    turn costs what is new in it.
+    It remembers the features of the last images and the keys and values of conversations, so that a turn
+    costs what is new in it.
     """
 
     def __init__(
-        self, folder: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = torch.float32
+        self,
+        folder: str | Path,
+        device: str | torch.device = "cpu",
+        precision: Precision | str = Precision.FP32,
+        account: Callable[[torch.device], MemoryAccount] | None = None,
     ) -> None:
-        """Load the checkpoint; see :func:`~inference_backend.vila_m3.loading.load_model`."""
-        self.model = load_model(folder, device, dtype)
-        self._decoder = Decoder(self.model)
-        self._features: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        """Load the checkpoint, see :func:`~inference_backend.vila_m3.loading.load_model`.
+
+        ``account`` is asked, once all is loaded, for the share of the device's memory in which conversations
+        besides the newest are kept; without it there are none. On CUDA the decoding is compiled as well.
+        """
+        self.model = load_model(folder, device, precision)
+        with device_errors_explained(self.model.device):
+            runner = fastest_runner(self.model)
+        memory = None if account is None else PrefixMemory(account(self.model.device))
+        self._decoder = Decoder(self.model, memory, runner)
+        self._images = ImageMemory(self.model)
 
     @property
     def description(self) -> ModelDescription:
@@ -59,7 +73,7 @@ class VilaM3Engine:
             context_length=checkpoint.context_length,
             is_demo=checkpoint.is_demo,
             device=str(self.model.device),
-            dtype=str(self.model.dtype).removeprefix("torch."),
+            dtype=self.model.precision.value,
         )
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
@@ -67,10 +81,10 @@ class VilaM3Engine:
         return self._length(self.model.prompt(messages))
 
     def prepare(self, messages: Sequence[ChatMessage]) -> SeenPrompt:
-        """The prompt that :meth:`reply` would use, without generating."""
+        """The prompt that :meth:`reply` would use, without generating. Raises InvalidRequest."""
         text = self.model.prompt(messages)
-        seen = (self.model.preprocessor.as_seen(image) for image in prompt_images(messages))
-        return SeenPrompt(text, self._length(text), tuple(_png(image) for image in seen))
+        items = (item for message in messages for item in message.images)
+        return SeenPrompt(text, self._length(text), tuple(self._images.seen_png(item) for item in items))
 
     def reply(
         self,
@@ -83,6 +97,7 @@ class VilaM3Engine:
         Raises:
             TooLarge: the conversation leaves no room for an answer (the original would cut the newest text).
             InvalidRequest: the images do not fit their places in the text.
+            ModelError: the device has too little memory, or failed.
         """
         chosen = settings or GenerationSettings()
         embeds = self._inputs_embeds(messages)
@@ -92,6 +107,12 @@ class VilaM3Engine:
     def warm_up(self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool] = never) -> None:
         """Read a conversation ahead; a later one that begins like it (same cards) answers sooner."""
         self._decoder.read_prompt(self._inputs_embeds(messages), is_cancelled)
+
+    def forget(self) -> None:
+        """Free the device's memory of all that can be computed again."""
+        self._decoder.forget()
+        self._images.forget()
+        free_cached_memory(self.model.device)
 
     def _room_after(self, prompt_tokens: int) -> int:
         """Tokens that the context leaves for the answer."""
@@ -109,24 +130,17 @@ class VilaM3Engine:
         return len(ids) + images * (self.model.checkpoint.tokens_per_image - 1)
 
     def _inputs_embeds(self, messages: Sequence[ChatMessage]) -> torch.Tensor:
+        with device_errors_explained(self.model.device):
+            try:
+                return self._compose(messages)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self.forget()
+            return self._compose(messages)
+
+    def _compose(self, messages: Sequence[ChatMessage]) -> torch.Tensor:
+        # The images first: a GPU looks at them while the text is being prepared here.
+        features = [self._images.features(item) for message in messages for item in message.images]
         ids = self.model.input_ids(self.model.prompt(messages))
-        features = [self._image_features(image) for image in prompt_images(messages)]
         return self.model.inputs_embeds(ids, torch.stack(features) if features else None, truncate=False)
-
-    def _image_features(self, image: Image.Image) -> torch.Tensor:
-        """Features of one image, remembered; one at a time, so that they never depend on their neighbours."""
-        seen = self.model.preprocessor.as_seen(image)
-        key = sha256(seen.tobytes()).digest()
-        features = self._features.pop(key, None)
-        if features is None:
-            features = self.model.image_features([seen])[0]
-        self._features[key] = features
-        while len(self._features) > REMEMBERED_IMAGES:
-            self._features.popitem(last=False)
-        return features
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -9,11 +9,13 @@ from typing import Literal
 import torch
 
 from inference_backend.vila_m3.decoder import Decoder
+from inference_backend.vila_m3.device_errors import device_errors_explained
 from inference_backend.vila_m3.model import VilaM3Model
+from inference_backend.vila_m3.repetition import RepetitionGuard
 from inference_backend.vila_m3.sampling import GenerationSettings, Sampler
 from inference_backend.vila_m3.text_stream import TextStream
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "repetition", "cancelled"]
 
 
 def never() -> bool:
@@ -35,6 +37,8 @@ class Reply:
 
     Nothing is computed before it is iterated. Leaving the loop pauses the generation; ``is_cancelled``, asked
     before every token and while the prompt is read, ends it.
+
+    Iterating raises ModelError where the device fails or its numbers are none (NaN).
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Reply:
         self._settings = settings or GenerationSettings()
         self._is_cancelled = is_cancelled
         self._decoder = decoder or Decoder(model)
+        self._device = model.device
+        self._guard = RepetitionGuard()
         self._stop_ids, self._end_ids = list(model.stop_ids), model.end_ids
         self._text = TextStream(model.tokenizer, (model.template.stop, *self._settings.stop_strings))
         self.ids: list[int] = []
@@ -76,6 +82,10 @@ class Reply:
         return self._pieces
 
     def _generate(self) -> Iterator[str]:
+        with device_errors_explained(self._device):
+            yield from self._text_pieces()
+
+    def _text_pieces(self) -> Iterator[str]:
         for token_id in self._generated_ids():
             piece = self._text.push(token_id)
             if piece:
@@ -102,4 +112,6 @@ class Reply:
     def _reason_to_end(self) -> FinishReason | None:
         if self.ids[-1] in self._end_ids or self.ids[-len(self._stop_ids) :] == self._stop_ids:
             return "stop"
+        if self._guard.push(self.ids[-1]):
+            return "repetition"
         return "length" if len(self.ids) >= self._settings.max_new_tokens else None

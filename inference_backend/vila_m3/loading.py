@@ -14,49 +14,53 @@ from safetensors.torch import load_file
 from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, Part, read_checkpoint
 from inference_backend.vila_m3.images import image_preprocessor
 from inference_backend.vila_m3.model import VilaM3Model
+from inference_backend.vila_m3.precision import Precision
 from inference_backend.vila_m3.projector import Projector
+from inference_backend.vila_m3.quantisation import compute_dtype, quantisation_config, read_precision
 from inference_backend.vila_m3.templates import choose_template
 from inference_backend.vila_m3.tokenizer import open_tokenizer
-from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, ModelError
+from VILAM3SlicerLib.protocol.errors import CheckpointError, ModelError
 
 _LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
 """What transformers raises over files that it cannot use."""
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
 
 def load_model(
-    folder: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = torch.float32
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    precision: Precision | str = Precision.FP32,
 ) -> VilaM3Model:
-    """Load a checkpoint folder.
+    """Load a checkpoint folder; each tensor goes from its file straight to the device.
 
     Args:
         folder: in the released layout, see :mod:`inference_backend.vila_m3.checkpoint`.
         device: as torch names it ("cpu", "cuda", "cuda:1", "mps").
-        dtype: float32 (what the reference tensors are compared in), float16 (as the original serves) or
-            bfloat16, as a torch dtype or by name.
+        precision: how the weights are kept, see :class:`Precision`.
 
     Raises:
         CheckpointError: the folder is damaged or of another architecture.
-        ModelError: the device is not there or has too little memory.
-        InvalidRequest: the dtype's name is unknown.
+        ModelError: the device is not there or has too little memory, or bitsandbytes is missing.
+        InvalidRequest: the precision's name is unknown.
     """
+    chosen = read_precision(precision)
     checkpoint = read_checkpoint(folder)
     tokenizer = open_tokenizer(checkpoint.llm.folder)
     template = choose_template(
         checkpoint.config.get("conversation_template"), tokenizer.has_token("<|start_header_id|>")
     )
     preprocessor = image_preprocessor(checkpoint)
-    place, number = _usable_device(device), _dtype(dtype)
-    vision_tower, llm = _load_transformers(checkpoint, place, number)
+    place = _usable_device(device)
+    dtype = compute_dtype(chosen, place)
+    vision_tower, llm = _load_transformers(checkpoint, place, dtype, quantisation_config(chosen, dtype))
     return VilaM3Model(
         checkpoint=checkpoint,
         tokenizer=tokenizer,
         template=template,
         preprocessor=preprocessor,
         vision_tower=vision_tower,
-        projector=_load_projector(checkpoint, place, number),
+        projector=_load_projector(checkpoint, place, dtype),
         llm=llm,
+        precision=chosen,
     )
 
 
@@ -72,29 +76,24 @@ def _usable_device(device: str | torch.device) -> torch.device:
     return place
 
 
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in DTYPES:
-        raise InvalidRequest(f"The dtype {dtype!r} is unknown.", f"Use one of {', '.join(DTYPES)}.")
-    return DTYPES[dtype]
-
-
-def _load_transformers(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
+def _load_transformers(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, quantisation: Any
+) -> tuple[Any, Any]:
     # transformers takes seconds to import: only once the folder is known to be good.
     from transformers.models.llama.modeling_llama import LlamaForCausalLM
     from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
     return (
         _load_part(SiglipVisionModel, checkpoint.vision_tower, device, dtype),
-        _load_part(LlamaForCausalLM, checkpoint.llm, device, dtype),
+        _load_part(LlamaForCausalLM, checkpoint.llm, device, dtype, quantisation),
     )
 
 
-def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.dtype) -> Any:
+def _load_part(
+    model_class: Any, part: Part, device: torch.device, dtype: torch.dtype, quantisation: Any = None
+) -> Any:
     from huggingface_hub.errors import StrictDataclassError
 
-    placement = {} if device.type == "cpu" else {"device_map": {"": device}}
     try:
         with _without_progress_bars():
             model, report = model_class.from_pretrained(
@@ -104,11 +103,14 @@ def _load_part(model_class: Any, part: Part, device: torch.device, dtype: torch.
                 use_safetensors=True,
                 trust_remote_code=False,
                 output_loading_info=True,
-                **placement,
+                device_map={"": device},
+                quantization_config=quantisation,
             )
     except torch.OutOfMemoryError as error:
         raise ModelError(
-            f"{device} has too little memory for the model.", "Use a smaller checkpoint."
+            f"{device} has too little memory for the model.",
+            "Choose a smaller precision (int8 or nf4) or a smaller checkpoint, or free memory on the device.",
+            "out_of_memory",
         ) from error
     except (*_LOADING_ERRORS, StrictDataclassError) as error:
         raise CheckpointError(f"{part.folder.name}/ cannot be loaded: {error}", COPY_AGAIN) from error

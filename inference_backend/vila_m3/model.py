@@ -15,6 +15,7 @@ from PIL import Image
 from inference_backend.vila_m3.checkpoint import Checkpoint
 from inference_backend.vila_m3.images import ImagePreprocessor
 from inference_backend.vila_m3.messages import ChatMessage, prompt_text
+from inference_backend.vila_m3.precision import Precision
 from inference_backend.vila_m3.projector import Projector
 from inference_backend.vila_m3.templates import Template
 from inference_backend.vila_m3.tokenizer import IMAGE_TOKEN_ID, Tokenizer, prompt_ids, stop_ids
@@ -37,6 +38,7 @@ class VilaM3Model:
         vision_tower: Any,
         projector: Projector,
         llm: Any,
+        precision: Precision = Precision.FP32,
     ) -> None:
         self.checkpoint = checkpoint
         self.tokenizer = tokenizer
@@ -45,6 +47,7 @@ class VilaM3Model:
         self.vision_tower = vision_tower
         self.projector = projector
         self.llm = llm
+        self.precision = precision
 
     @property
     def device(self) -> torch.device:

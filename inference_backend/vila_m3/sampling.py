@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from VILAM3SlicerLib.protocol.errors import InvalidRequest
+from VILAM3SlicerLib.protocol.errors import InvalidRequest, ModelError
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,36 @@ class Sampler:
             self._random.manual_seed(settings.seed)
 
     def pick(self, logits: torch.Tensor) -> int:
-        """The next token, from logits of shape (vocabulary,)."""
+        """The next token, from logits of shape (vocabulary,).
+
+        Raises:
+            ModelError: the best of them is not a finite number.
+        """
         if self._picked < self._settings.min_new_tokens:
             logits = logits.clone()
             logits[self._end_ids] = -torch.inf
         self._picked += 1
         if self._settings.temperature == 0:
-            return int(logits.argmax())
-        return self._draw(logits.cpu() / self._settings.temperature)
+            best = logits.argmax()  # of a NaN, where there is one
+            _require_finite(logits[best])
+            return int(best)
+        return self._draw(logits)
 
     def _draw(self, logits: torch.Tensor) -> int:
         count = min(self._settings.top_k or len(logits), len(logits))
         scores, tokens = logits.topk(count)
-        probabilities = scores.softmax(dim=0)
+        _require_finite(scores[0])
+        probabilities = (scores.cpu() / self._settings.temperature).softmax(dim=0)
         # A token stays if those before it leave part of top_p open; the first always does.
         before = probabilities.cumsum(dim=0) - probabilities
         probabilities[before >= self._settings.top_p] = 0
         return int(tokens[torch.multinomial(probabilities, 1, generator=self._random)])
+
+
+def _require_finite(score: torch.Tensor) -> None:
+    if not math.isfinite(score):
+        raise ModelError(
+            "The model computed something that is no number (NaN or infinity), so its answer was ended.",
+            "Ask again. If it repeats: verify the weights, or choose the precision bf16.",
+            "not_finite",
+        )

@@ -194,9 +194,9 @@ def test_device_that_is_not_there_is_named(folder: Path, device: str) -> None:
     assert not isinstance(caught.value, CheckpointError)
 
 
-def test_unknown_dtype_is_refused(folder: Path) -> None:
+def test_unknown_precision_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="float8"):
-        load_model(folder, dtype="float8")
+        load_model(folder, precision="float8")
 
 
 def test_facts_are_read_from_the_files(folder: Path) -> None:

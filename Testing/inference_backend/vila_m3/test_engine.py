@@ -33,7 +33,7 @@ def test_description_says_what_answers(engine: VilaM3Engine) -> None:
     description = engine.description
     assert (description.template, description.tokens_per_image, description.image_size) == ("llama_3", 9, 76)
     assert (description.context_length, description.is_demo) == (1024, False)
-    assert (description.device, description.dtype) == ("cpu", "float32")
+    assert (description.device, description.dtype) == ("cpu", "fp32")
 
 
 def test_demo_model_says_so(copy_of_checkpoint: Callable[[str], Path]) -> None:

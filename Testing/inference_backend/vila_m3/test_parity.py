@@ -97,12 +97,12 @@ def test_stop_ids_are_equal(model: VilaM3Model, conversation: Any) -> None:
     assert [list(model.stop_ids)] == conversation.facts["stop_keyword_ids"]
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_low_precision_stays_near(models: Any, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
+def test_low_precision_stays_near(models: Any, precision: str, dtype: torch.dtype) -> None:
     from inference_backend.vila_m3.loading import load_model
 
     exact = models("s8_llama3")
-    rounded = load_model(exact.checkpoint.folder, dtype=dtype)
+    rounded = load_model(exact.checkpoint.folder, precision=precision)
     ids = exact.input_ids("A plain text.")
     found = rounded.next_token_logits(rounded.inputs_embeds(ids))
     expected = exact.next_token_logits(exact.inputs_embeds(ids))

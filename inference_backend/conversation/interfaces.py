@@ -43,9 +43,9 @@ class PreparedPrompt:
 
 @dataclass(frozen=True)
 class ReplyEnd:
-    """The last thing that ``reply`` yields."""
+    """The last thing that ``reply`` yields; ``repetition`` where the reply went round in circles."""
 
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "repetition"]
     prompt_tokens: int
     completion_tokens: int
 

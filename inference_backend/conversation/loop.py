@@ -103,6 +103,8 @@ class _TurnRun:
         self._calls: set[tuple[str, str]] = set()
         self._reply = ""
         self._end = ReplyEnd("stop", 0, 0)
+        self._prompt_tokens = 0
+        self._completion_tokens = 0
         self._told_of_shortening = False
         self._is_answered = False
 
@@ -131,12 +133,20 @@ class _TurnRun:
         sampling = replace(self._turn.sampling, max_tokens=fitted.reply_tokens)
         async for piece in self._model.reply(fitted.messages, sampling):
             if isinstance(piece, ReplyEnd):
-                self._end = piece
+                self._count(piece)
             else:
                 pieces.append(piece)
                 yield Text(step, piece)
         self._reply = "".join(pieces).strip()
         self._messages.append(Message("assistant", self._reply))
+        if self._end.finish_reason != "stop":
+            yield _ended_early(self._end)
+
+    def _count(self, end: ReplyEnd) -> None:
+        """The turn's usage is that of all its replies."""
+        self._end = end
+        self._prompt_tokens += end.prompt_tokens
+        self._completion_tokens += end.completion_tokens
 
     async def _fit(self) -> FittedPrompt:
         cards = compose_cards(self._experts.offered()) if self._turn.context.volume else ""
@@ -240,9 +250,9 @@ class _TurnRun:
         return Answer(
             step=step,
             text=self._reply,
-            finish_reason=self._end.finish_reason,
-            prompt_tokens=self._end.prompt_tokens,
-            completion_tokens=self._end.completion_tokens,
+            finish_reason="stop" if self._end.finish_reason == "stop" else "length",
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
             model=self._model.description.name,
             seconds=time.monotonic() - self._started,
         )
@@ -253,4 +263,13 @@ def _shortened(dropped_turns: int) -> Notice:
     return Notice(
         "history_shortened",
         f"The conversation is longer than the model can read: the oldest {turns} left out.",
+    )
+
+
+def _ended_early(end: ReplyEnd) -> Notice:
+    if end.finish_reason == "repetition":
+        return Notice("reply_repeats", "The model began to repeat itself, so its answer was ended.")
+    return Notice(
+        "reply_cut",
+        f"The answer was ended after {end.completion_tokens} tokens, the longest that is allowed here.",
     )

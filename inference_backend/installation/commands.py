@@ -24,6 +24,9 @@ from inference_backend.vila_m3.precision import Precision
 
 INTERRUPTED = 130
 
+RUN_TIME_EXTRAS = ("viewer", "quantised")
+"""What of pyproject.toml's optional dependencies belongs to a complete installation."""
+
 
 def main(arguments: Sequence[str], root: Path) -> int:
     """Run one command line; its exit code."""
@@ -62,7 +65,8 @@ def weights(layout: Layout, options: argparse.Namespace) -> int:
     """Set up the environment and manage weights in it; the demo model's come with the set-up."""
     is_demo = getattr(options, "id", None) == "demo" and options.weights_command == "download"
     _set_up(
-        layout, _demo_steps(layout, lambda _: False) if is_demo else environment_steps(layout, ("viewer",))
+        layout,
+        _demo_steps(layout, lambda _: False) if is_demo else environment_steps(layout, RUN_TIME_EXTRAS),
     )
     return 0 if is_demo else weights_commands.run(layout, options)
 
@@ -70,7 +74,7 @@ def weights(layout: Layout, options: argparse.Namespace) -> int:
 def test(layout: Layout, options: argparse.Namespace) -> int:
     """Set up everything, then run the linter, the type checker and the tests."""
     agree = _consent(options)
-    steps = [*_demo_steps(layout, agree, ("viewer", "test")), *reference_data_steps(layout)]
+    steps = [*_demo_steps(layout, agree, (*RUN_TIME_EXTRAS, "test")), *reference_data_steps(layout)]
     _set_up(layout, steps)
     _offer_chromium(layout, agree)
     checks = [["ruff", "check", "."], ["mypy"], ["pytest", *options.pytest_arguments]]
@@ -85,7 +89,7 @@ def doctor(layout: Layout, _options: argparse.Namespace) -> int:
 
 
 def _demo_steps(
-    layout: Layout, agree: Callable[[str], bool], extras: tuple[str, ...] = ("viewer",)
+    layout: Layout, agree: Callable[[str], bool], extras: tuple[str, ...] = RUN_TIME_EXTRAS
 ) -> list[Step]:
     rendering = system_packages.rendering(layout)
     return [

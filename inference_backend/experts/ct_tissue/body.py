@@ -43,7 +43,8 @@ def _filled(tissue: Mask, hounsfield: Hounsfield, spacing: morphology.Spacing) -
     outer_air = np.bincount(pieces.ravel(), (hounsfield < OUTER_AIR_BELOW_HU).ravel(), minlength=count + 1)
     inside |= outer_air < OUTER_AIR_IN_LUNG * sizes
     inside[0] = False
-    return tissue | inside[pieces]
+    filled: Mask = tissue | inside[pieces]
+    return filled
 
 
 def _field_of_view(hounsfield: Hounsfield, spacing: morphology.Spacing) -> tuple[Mask, Mask]:
@@ -60,7 +61,8 @@ def _field_of_view(hounsfield: Hounsfield, spacing: morphology.Spacing) -> tuple
     if not beyond.size or (beyond > AIR_HU).any():
         circle = np.ones_like(circle)
     edge = circle & ~ndimage.binary_erosion(circle, np.ones((3, 3)))
-    return tuple(np.broadcast_to(plane[:, :, None], hounsfield.shape) for plane in (circle, edge))
+    field, its_edge = (np.broadcast_to(plane[:, :, None], hounsfield.shape) for plane in (circle, edge))
+    return field, its_edge
 
 
 def _trunk_and_limbs(core: Mask) -> Mask:

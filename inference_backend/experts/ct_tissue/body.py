@@ -6,7 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from inference_backend.experts.ct_tissue import morphology
-from inference_backend.experts.ct_tissue.working_grid import AIR_HU, Hounsfield, Mask
+from inference_backend.experts.ct_tissue.working_grid import Hounsfield, Mask
+from inference_backend.experts.hounsfield import AIR_HU
 from VILAM3SlicerLib.protocol.errors import ExpertError
 
 TISSUE_ABOVE_HU = -300

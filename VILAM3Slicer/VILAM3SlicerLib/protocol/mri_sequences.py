@@ -16,10 +16,10 @@ ROLES: tuple[MriRole, ...] = ("T1c", "T1", "T2", "FLAIR")
 
 _CONTRAST = r"t1-?c|t1-?ce|t1-?gd|t1-?km|\+ ?c|ce|gd|gad\w*|gado\w*|contrast|post|enhanced|km|kontrast\w*"
 _WITHOUT = r"pre|non?|without|w/?o|nativ\w*|native|ohne|unenhanced"
-_T1 = r"t1\w*|mp-?rage|b?spgr|bravo|vibe"
+_T1 = r"t1(?!\d)\w*|mp-?rage|b?spgr|bravo|vibe"
 _PATTERNS: tuple[tuple[MriRole, str], ...] = (
     ("FLAIR", r"flair\w*|\w*flair|dark.?fluid|tirm|t2-?f"),
-    ("T2", r"t2(?!\*)\w*"),
+    ("T2", r"t2(?![*\d])\w*"),
 )
 
 

@@ -20,7 +20,9 @@ from inference_backend.store.store import Store
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.candidates import candidates
 from inference_backend.weights.catalogue import Catalogue, read_catalogue
+from inference_backend.weights.download import Downloader
 from inference_backend.weights.folder import WeightsFolder
+from inference_backend.weights.manager import WeightsManager
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 
 KEY_VARIABLE = "VILAM3_KEY"
@@ -53,7 +55,8 @@ def serve(options: ServeOptions) -> None:
     """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     check_host(options.host, options.allow_remote)
-    load = what_to_load(options, read_catalogue(), WeightsFolder())
+    catalogue, weights = read_catalogue(), WeightsFolder()
+    load = what_to_load(options, catalogue, weights)
     listener = listen(options.host, options.port)
     with listener, ServiceFolder(options.store or default_root(), options.keep_scans) as folder:
         key, key_file = find_key(options.key_file, folder.path)
@@ -61,7 +64,10 @@ def serve(options: ServeOptions) -> None:
         model = ModelProcess(load)
         experts = ExpertProcess(LoadInstalledExperts(options.device), store)
         settings = ServiceSettings(key, _hosts(options.host))
-        app = create_app(settings, store, model, experts, Conversation(model, experts, store).run)
+        manager = WeightsManager(catalogue, Downloader(weights))
+        app = create_app(
+            settings, store, model, experts, Conversation(model, experts, store).run, weights=manager
+        )
         url = address(listener)
         run_server(app, listener, lambda: print_ready_line(url, key_file), options.parent_pid)
 

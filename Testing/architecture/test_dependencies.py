@@ -18,6 +18,7 @@ ALLOWED = {
     "inference_backend/vila_m3": {"vila_m3"},
     "inference_backend/weights": {
         "weights",
+        "failures",
         "vila_m3.precision",
         "vila_m3.checkpoint",
         "installation.processes",

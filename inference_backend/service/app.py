@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from inference_backend.service.backend import Converse, ManagedExperts, ManagedModel
+from inference_backend.service.backend import Converse, ManagedExperts, ManagedModel, ManagedWeights
 from inference_backend.service.context import ServiceContext
 from inference_backend.service.errors import handle_errors
 from inference_backend.service.getting_ready import getting_ready
@@ -18,6 +18,7 @@ from inference_backend.service.images import ImageReader
 from inference_backend.service.routes_chat import chat_routes, describe_chunks
 from inference_backend.service.routes_status import status_routes
 from inference_backend.service.routes_store import store_routes
+from inference_backend.service.routes_weights import weights_routes
 from inference_backend.service.schemas import ErrorResponse
 from inference_backend.service.settings import ServiceSettings
 from inference_backend.service.turns import Turns
@@ -36,12 +37,15 @@ def create_app(
     model: ManagedModel,
     experts: ManagedExperts,
     converse: Converse,
+    *,
+    weights: ManagedWeights,
 ) -> FastAPI:
     """The service with its collaborators; it starts and stops the model and the experts."""
     turns = Turns(
         converse, getting_ready(model, experts), store.volumes.using, settings.limits, settings.clocks
     )
-    context = ServiceContext(settings, store, model, experts, ImageReader(store, settings.limits), turns)
+    images = ImageReader(store, settings.limits)
+    context = ServiceContext(settings, store, model, experts, images, turns, weights)
     app = FastAPI(
         title="VILAM3Slicer backend",
         version=str(PROTOCOL_VERSION),
@@ -54,6 +58,7 @@ def create_app(
     app.include_router(status_routes(context))
     app.include_router(chat_routes(context))
     app.include_router(store_routes(context))
+    app.include_router(weights_routes(context))
     handle_errors(app, settings.clocks.retry_after)
     app.add_middleware(Guards, settings=settings)
     _complete_openapi(app)
@@ -71,7 +76,8 @@ def _lifespan(context: ServiceContext) -> Any:
         finally:
             watching.cancel()
             await context.turns.close()
-            await asyncio.gather(context.model.stop(), context.experts.stop())
+            ending = asyncio.to_thread(context.weights.close)
+            await asyncio.gather(context.model.stop(), context.experts.stop(), ending)
 
     return life
 

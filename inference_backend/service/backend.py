@@ -9,6 +9,7 @@ from inference_backend.conversation.interfaces import ExpertPool, LanguageModel
 from inference_backend.conversation.loop import Turn
 from VILAM3SlicerLib.protocol.events import Payload
 from VILAM3SlicerLib.protocol.messages import ExpertDescription
+from VILAM3SlicerLib.protocol.weights import LicenceText, Removed, WeightsJob, WeightsList
 
 Readiness = Literal["loading", "ready", "failed"]
 
@@ -34,6 +35,26 @@ class Managed(Protocol):
 
     async def until_ready(self) -> None:
         """Wait while it loads. Raises VilaM3Error where it failed for good."""
+
+
+class ManagedWeights(Protocol):
+    """The weights that are here or can be fetched. Its methods may block; see ``weights.manager``."""
+
+    def list(self) -> WeightsList: ...
+
+    def licences(self, name: str) -> Sequence[LicenceText]: ...
+
+    def download(self, name: str, accepted: Sequence[str], accepted_by: str) -> WeightsJob: ...
+
+    def verify(self, name: str) -> WeightsJob: ...
+
+    def job(self, name: str) -> WeightsJob: ...
+
+    def cancel(self, name: str) -> WeightsJob: ...
+
+    def remove(self, name: str) -> Removed: ...
+
+    def close(self) -> None: ...
 
 
 class ManagedModel(LanguageModel, Managed, Protocol):

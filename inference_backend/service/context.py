@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference_backend.service.backend import ManagedExperts, ManagedModel
+from inference_backend.service.backend import ManagedExperts, ManagedModel, ManagedWeights
 from inference_backend.service.images import ImageReader
 from inference_backend.service.settings import ServiceSettings
 from inference_backend.service.turns import Turns
@@ -22,6 +22,7 @@ class ServiceContext:
     experts: ManagedExperts
     images: ImageReader
     turns: Turns
+    weights: ManagedWeights
 
     @property
     def model_name(self) -> str:

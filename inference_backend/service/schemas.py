@@ -7,9 +7,9 @@ ours.
 from __future__ import annotations
 
 from dataclasses import make_dataclass
-from typing import Annotated, Any, Literal, Union, get_args
+from typing import Annotated, Any, Literal, Self, Union, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from VILAM3SlicerLib.protocol.events import Payload
 from VILAM3SlicerLib.protocol.messages import TurnContext
@@ -102,6 +102,21 @@ class ModelList(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
+
+
+class LicenceConsent(BaseModel):
+    """The licence texts that a person has read and accepts, and who that is."""
+
+    accepted: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(
+        [], max_length=16, description="SHA-256 of each text, as `/licences` gives it."
+    )
+    accepted_by: Unicode = Field("", max_length=200, description="The person's name, for the record.")
+
+    @model_validator(mode="after")
+    def _is_named(self) -> Self:
+        if self.accepted and not self.accepted_by.strip():
+            raise ValueError("consent needs the name of the person who gives it")
+        return self
 
 
 class Usage(BaseModel):

@@ -44,3 +44,9 @@ class WeightsBusy(VilaM3Error):
     """Something else works on these weights, or with them."""
 
     code = "in_use"
+
+
+class WeightsDamaged(VilaM3Error):
+    """Files are not as they were when they were fetched."""
+
+    code = "weights_damaged"

@@ -16,6 +16,7 @@ from inference_backend.service.settings import ServiceSettings
 from inference_backend.store.folder import ServiceFolder
 from inference_backend.store.store import Store
 from Testing.inference_backend.service.fakes import FakeExperts, FakeModel
+from Testing.inference_backend.service.running import no_weights
 
 
 def main(port: int, key: str) -> None:
@@ -23,7 +24,9 @@ def main(port: int, key: str) -> None:
     with TemporaryDirectory() as root, ServiceFolder(Path(root)) as folder:
         store, model, experts = Store(folder), FakeModel(), FakeExperts()
         converse = Conversation(model, experts, store).run
-        app = create_app(ServiceSettings(key), store, model, experts, converse)
+        app = create_app(
+            ServiceSettings(key), store, model, experts, converse, weights=no_weights(Path(root))
+        )
         url = address(listener)
         run_server(app, listener, lambda: print_ready_line(url, None), None)
 

@@ -19,10 +19,15 @@ import uvicorn
 from inference_backend.conversation.loop import Conversation
 from inference_backend.imaging.volume import Volume
 from inference_backend.service.app import create_app
+from inference_backend.service.backend import ManagedWeights
 from inference_backend.service.server import address, listen, server_config
 from inference_backend.service.settings import Clocks, Limits, ServiceSettings
 from inference_backend.store.folder import ServiceFolder
 from inference_backend.store.store import Store, StoreLimits
+from inference_backend.weights.catalogue import read_catalogue
+from inference_backend.weights.download import Downloader
+from inference_backend.weights.folder import WeightsFolder
+from inference_backend.weights.manager import WeightsManager
 from Testing.inference_backend.service.fakes import FakeExperts, FakeModel
 from VILAM3SlicerLib.protocol.event_stream import EventStreamDecoder, events_in
 from VILAM3SlicerLib.protocol.events import Event
@@ -42,6 +47,7 @@ class RunningService:
     store: Store
     folder: Path
     app: Any
+    weights: ManagedWeights
     loop: asyncio.AbstractEventLoop
 
     def without_key(self) -> httpx.Client:
@@ -95,6 +101,11 @@ def a_volume(seed: int = 0) -> Volume:
     return Volume(voxels, matrix)
 
 
+def no_weights(root: Path) -> WeightsManager:
+    """The real catalogue, of which nothing is here."""
+    return WeightsManager(read_catalogue(), Downloader(WeightsFolder(root / "weights", root / "demo_model")))
+
+
 def fakes(_store: Store) -> tuple[FakeModel, FakeExperts]:
     return FakeModel(), FakeExperts()
 
@@ -106,13 +117,17 @@ def running(
     clocks: Clocks | None = None,
     store: StoreLimits | None = None,
     backends: Callable[[Store], tuple[Any, Any]] = fakes,
+    *,
+    weights: ManagedWeights | None = None,
 ) -> Iterator[RunningService]:
     """Start a service in a thread and end it afterwards."""
     with listen("127.0.0.1", 0) as listener, ServiceFolder(root) as folder:
         kept = Store(folder, store)
         model, experts = backends(kept)
         settings = ServiceSettings(KEY, limits=limits or Limits(), clocks=clocks or Clocks())
-        app = create_app(settings, kept, model, experts, Conversation(model, experts, kept).run)
+        converse = Conversation(model, experts, kept).run
+        kept_weights = weights or no_weights(root)
+        app = create_app(settings, kept, model, experts, converse, weights=kept_weights)
         server = uvicorn.Server(server_config(app))
         started: list[asyncio.AbstractEventLoop] = []
 
@@ -127,7 +142,9 @@ def running(
         with httpx.Client(base_url=url, headers=headers, timeout=20) as http:
             try:
                 http.get("/healthz").raise_for_status()
-                yield RunningService(url, http, model, experts, kept, folder.path, app, started[0])
+                yield RunningService(
+                    url, http, model, experts, kept, folder.path, app, kept_weights, started[0]
+                )
             finally:
                 server.should_exit = True
                 thread.join(10)

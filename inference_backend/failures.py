@@ -7,6 +7,7 @@ import traceback
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 _OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError")  # Python's, torch's
+_DEVICE_LOST = "AcceleratorError"  # torch's
 
 
 def traceback_without_data(error: BaseException) -> str:
@@ -24,6 +25,12 @@ def as_project_error(error: Exception, what: str) -> VilaM3Error:
             f"{what} ran out of memory.",
             "Close other programs that use the device, or ask about a smaller volume.",
             "out_of_memory",
+        )
+    if type(error).__name__ == _DEVICE_LOST:
+        return VilaM3Error(
+            f"{what} failed because the device did.",
+            "It is being started again; ask again in a moment.",
+            "device_lost",
         )
     return VilaM3Error(
         f"{what} failed unexpectedly ({type(error).__name__}).",

@@ -18,6 +18,9 @@ from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 log = logging.getLogger(__name__)
 
+DEVICE_LOST = 70
+"""Exit status of a process whose device failed."""
+
 Emit = Callable[[Any], None]
 IsCancelled = Callable[[], bool]
 
@@ -158,6 +161,8 @@ def _do(job: Job, worker: Worker, inbox: _Inbox, outbox: _Outbox) -> None:
         _free_device_memory()
     inbox.forget(job.job_id)
     outbox.send(Done(job.job_id, failure))
+    if failure is not None and failure.code == "device_lost":
+        os._exit(DEVICE_LOST)  # no process can use a device again that failed under it; the next one can
 
 
 def _log_unexpected(error: Exception) -> None:

@@ -108,6 +108,22 @@ def test_a_process_killed_in_mid_job_fails_the_job_at_once_and_comes_back() -> N
     run(test)
 
 
+def test_a_process_whose_device_failed_says_so_and_is_replaced() -> None:
+    async def test() -> None:
+        async with supervised() as process:
+            await process.until_ready()
+            before, since = process.pid, time.monotonic()
+            with pytest.raises(ModelError, match="failed in mid-work") as caught:
+                await outputs(process, "lose_the_device")
+            assert caught.value.code == "device_lost"
+            while process.pid == before or process.readiness != "ready":
+                await asyncio.sleep(0.02)
+            assert time.monotonic() - since < 10
+            assert await outputs(process, "tell_pid") == [process.pid]
+
+    run(test)
+
+
 def test_a_cancelled_job_ends_and_the_process_stays() -> None:
     async def test() -> None:
         async with supervised(patience=10) as process:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep, PreparedPrompt, ReplyEnd
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
 from inference_backend.runtime.model_process import Prepare
-from inference_backend.runtime.worker import Emit, IsCancelled
+from inference_backend.runtime.worker import Emit, IsCancelled, Worker
 from inference_backend.store.store import read_volume, write_labelmap
-from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest
+from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest, ModelError
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 
@@ -54,6 +55,9 @@ class ObedientWorker:
     def fill_memory(self, emit: Emit, is_cancelled: IsCancelled) -> None:
         raise MemoryError
 
+    def lose_the_device(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        raise ModelError("The device cuda failed in mid-work.", "Ask again.", "device_lost")
+
     def vanish(self, emit: Emit, is_cancelled: IsCancelled) -> None:
         os._exit(3)
 
@@ -70,6 +74,26 @@ class Load:
         if self.failure == "vanish":
             os._exit(3)
         return ObedientWorker()
+
+
+@dataclass(frozen=True)
+class LoadTinyModel:
+    """Makes the model's own worker with a tiny checkpoint, whose replies never end by themselves."""
+
+    checkpoint: Path
+
+    def __call__(self) -> Worker:
+        import torch
+
+        from inference_backend.runtime.model_worker import ModelWorker
+        from inference_backend.vila_m3.engine import VilaM3Engine
+
+        engine = VilaM3Engine(self.checkpoint)
+        ends = torch.tensor(engine.model.end_ids)
+        engine.model.llm.lm_head.register_forward_hook(
+            lambda _head, _inputs, logits: logits.index_fill(-1, ends, -1e4)
+        )
+        return ModelWorker(engine)
 
 
 class SlowModel:

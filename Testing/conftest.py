@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from inference_backend.torchvision_import import make_torchvision_importable
+
+make_torchvision_importable()  # some tests import transformers themselves
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

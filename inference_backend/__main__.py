@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from inference_backend.serve import KEY_VARIABLE, ServeOptions, serve
 from inference_backend.vila_m3.precision import Precision
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.messages import PromptLayout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     command.add_argument("--store", type=Path, help="folder for scans and results")
     command.add_argument("--keep-scans", action="store_true", help="do not wipe scans and results at the end")
+    command.add_argument(
+        "--prompt-layout",
+        choices=get_args(PromptLayout),
+        help="how prompts are laid out (default: as in the checkpoint's training)",
+    )
     command.add_argument("--parent-pid", type=int, help="end when this process has ended")
     return parser
 

@@ -24,6 +24,7 @@ from inference_backend.weights.download import Downloader
 from inference_backend.weights.folder import WeightsFolder
 from inference_backend.weights.manager import WeightsManager
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
+from VILAM3SlicerLib.protocol.messages import PromptLayout
 
 KEY_VARIABLE = "VILAM3_KEY"
 MIN_KEY_LENGTH = 16
@@ -44,6 +45,7 @@ class ServeOptions:
     store: Path | None = None
     keep_scans: bool = False
     parent_pid: int | None = None
+    prompt_layout: PromptLayout | None = None
 
 
 def serve(options: ServeOptions) -> None:
@@ -80,7 +82,8 @@ def what_to_load(options: ServeOptions, catalogue: Catalogue, weights: WeightsFo
     """
     found = candidates(options.model, catalogue, weights)
     experts = [entry.memory_bytes or 0 for entry in catalogue if weights.state(entry) == "present"]
-    return LoadVilaM3(found, options.device, options.precision, max(experts, default=0))
+    reserved = max(experts, default=0)
+    return LoadVilaM3(found, options.device, options.precision, reserved, options.prompt_layout)
 
 
 def check_host(host: str, allow_remote: bool) -> None:

@@ -15,7 +15,7 @@ SLICER_SHIPS = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core"}
 
 ALLOWED = {
     "inference_backend/imaging": {"imaging", "conversation.wording"},
-    "inference_backend/vila_m3": {"vila_m3"},
+    "inference_backend/vila_m3": {"vila_m3", "torchvision_import"},
     "inference_backend/weights": {
         "weights",
         "failures",

@@ -27,6 +27,7 @@ from inference_backend.conversation.interfaces import (
     View,
 )
 from inference_backend.conversation.model_cards import compose_cards
+from inference_backend.conversation.prompting import Wording
 from inference_backend.conversation.trigger import Trigger, find_trigger
 from VILAM3SlicerLib.protocol.errors import Cancelled, ErrorBody, VilaM3Error
 from VILAM3SlicerLib.protocol.events import (
@@ -41,7 +42,8 @@ from VILAM3SlicerLib.protocol.events import (
     SeenImage,
     Text,
 )
-from VILAM3SlicerLib.protocol.messages import TurnContext
+from VILAM3SlicerLib.protocol.messages import PromptLayout, TurnContext
+from VILAM3SlicerLib.protocol.mri_sequences import guess_role
 
 MAX_EXPERT_CALLS = 3
 """Calls of experts in one turn; what the model says after the last one is the answer."""
@@ -125,9 +127,9 @@ class _TurnRun:
 
     async def _one_reply(self, step: int) -> AsyncIterator[Payload]:
         fitted = await self._fit()
-        if fitted.dropped_turns and not self._told_of_shortening:
+        if (fitted.shortened_turns or fitted.dropped_turns) and not self._told_of_shortening:
             self._told_of_shortening = True
-            yield _shortened(fitted.dropped_turns)
+            yield _shortened(fitted)
         yield self._prompt_event(step, fitted)
         pieces = []
         sampling = replace(self._turn.sampling, max_tokens=fitted.reply_tokens)
@@ -149,9 +151,17 @@ class _TurnRun:
         self._completion_tokens += end.completion_tokens
 
     async def _fit(self) -> FittedPrompt:
-        cards = compose_cards(self._experts.offered()) if self._turn.context.volume else ""
-        modality = self._turn.context.modality
-        return await fit(self._model, self._messages, cards, modality, self._turn.sampling.max_tokens)
+        context = self._turn.context
+        cards = compose_cards(self._experts.offered()) if context.volume else ""
+        worded = Wording(cards, context.modality, _sequences(context), self._layout)
+        return await fit(self._model, self._messages, worded, self._turn.sampling.max_tokens)
+
+    @property
+    def _layout(self) -> PromptLayout:
+        return self._model.description.prompt_layout
+
+    def _use_result(self, is_classification: bool = False) -> str:
+        return wording.use_result(self._question, self._layout, is_classification)
 
     def _prompt_event(self, step: int, fitted: FittedPrompt) -> Prompt:
         sent = [image for message in fitted.messages for image in message.images]
@@ -210,7 +220,7 @@ class _TurnRun:
     def _result(self, trigger: Trigger, call_id: str, outcome: ExpertOutcome) -> ExpertResult:
         image = outcome.feedback_image
         self._is_answered = "segmented" in self._reply and not outcome.findings
-        instruction = "" if self._is_answered else wording.use_result(self._question)
+        instruction = "" if self._is_answered else self._use_result(bool(outcome.findings))
         text = outcome.feedback_text + instruction
         self._tell(text, () if image is None else (image,))
         return ExpertResult(
@@ -228,13 +238,13 @@ class _TurnRun:
         )
 
     def _failed(self, trigger: Trigger, call_id: str, error: VilaM3Error) -> ExpertFailed:
-        text = wording.expert_failed(error.message) + wording.use_result(self._question)
+        text = wording.expert_failed(error.message) + self._use_result()
         self._tell(text)
         return ExpertFailed(call_id, trigger.expert, error.body, text)
 
     def _not_offered(self, trigger: Trigger, call_id: str) -> ExpertFailed:
         offered = [card.name for card in self._experts.offered()]
-        text = wording.expert_not_offered(trigger.expert, offered) + wording.use_result(self._question)
+        text = wording.expert_not_offered(trigger.expert, offered) + self._use_result()
         self._tell(text)
         error = ErrorBody(
             "expert_not_offered",
@@ -258,12 +268,27 @@ class _TurnRun:
         )
 
 
-def _shortened(dropped_turns: int) -> Notice:
-    turns = "turn was" if dropped_turns == 1 else f"{dropped_turns} turns were"
+def _sequences(context: TurnContext) -> tuple[str, ...]:
+    """The names of the question's images where each is another sequence of one MRI study."""
+    roles = {sequence.volume: sequence.role or guess_role(sequence.name) for sequence in context.sequences}
+    names = tuple(roles.get(view.volume or "", "") for view in context.views)
+    return names if len(names) > 1 and all(names) and len(set(names)) == len(names) else ()
+
+
+def _shortened(fitted: FittedPrompt) -> Notice:
+    done = []
+    if fitted.dropped_turns:
+        done.append(f"the oldest {_turns(fitted.dropped_turns)} left out")
+    if fitted.shortened_turns:
+        done.append(f"{_turns(fitted.shortened_turns)} shortened, without images")
     return Notice(
         "history_shortened",
-        f"The conversation is longer than the model can read: the oldest {turns} left out.",
+        f"The conversation is longer than the model can read: {' and '.join(done)}.",
     )
+
+
+def _turns(count: int) -> str:
+    return "turn was" if count == 1 else f"{count} turns were"
 
 
 def _ended_early(end: ReplyEnd) -> Notice:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from VILAM3SlicerLib.protocol.messages import PromptLayout
+
 IMAGE = "<image>"
 """Where an image stands in a text."""
 
 MODALITIES = ("CT", "MRI", "CXR", "US", "cell imaging")
 """The modalities that the published system names to the model; any other is not named."""
 
+_SEQUENCE_NAMES = {"T1c": "T1(contrast enhanced)"}
+
 
 def modality_sentence(modality: str) -> str:
     """Name the kind of image, newline included; empty for a kind that the model does not know."""
     return f"This is a {modality} image.\n" if modality in MODALITIES else ""
+
+
+def sequences_sentence(names: Sequence[str]) -> str:
+    """Name the images of one MRI study, newline included; ``T1c`` is worded as published."""
+    listed = ", ".join(f"{_SEQUENCE_NAMES.get(name, name)}: {IMAGE}" for name in names)
+    return f"{listed} These are different MRI modalities.\n"
 
 
 def segmentation_result(legend: Sequence[tuple[str, str]]) -> str:
@@ -54,9 +64,19 @@ def classification_result(findings: Sequence[tuple[str, bool]]) -> str:
     return f"The resulting predictions are:\n{listed}."
 
 
-def use_result(question: str) -> str:
-    """Ask the model to answer with an expert's result."""
-    return f"\nUse this result to respond to this prompt:\n{question}"
+def use_result(question: str, layout: PromptLayout = "published", is_classification: bool = False) -> str:
+    """Ask the model to answer with an expert's result.
+
+    In training the sentence ended with a full stop, and another one followed a list of findings; the demo
+    has one for all.
+    """
+    if layout == "training" and is_classification:
+        return (
+            " Analyze the image and take these predictions into account when responding to this prompt:\n"
+            f"{question}"
+        )
+    end = "." if layout == "training" else ""
+    return f"\nUse this result to respond to this prompt:\n{question}{end}"
 
 
 def expert_failed(reason: str) -> str:

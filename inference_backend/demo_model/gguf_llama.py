@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from inference_backend.torchvision_import import make_torchvision_importable
+
 if TYPE_CHECKING:
     import torch
 
@@ -51,6 +53,8 @@ def read_llama(path: Path) -> Any:
     """
     import torch
     from gguf import GGUFReader
+
+    make_torchvision_importable()
     from transformers import LlamaConfig, LlamaForCausalLM
 
     reader = GGUFReader(path)

@@ -9,6 +9,7 @@ from typing import Any
 from inference_backend.demo_model.gguf_llama import read_llama
 from inference_backend.demo_model.layout import CHECKOUT, CONTEXT_LENGTH, TEMPLATE
 from inference_backend.installation.layout import Layout
+from inference_backend.torchvision_import import make_torchvision_importable
 from inference_backend.vila_m3.templates import choose_template
 from VILAM3SlicerLib.protocol.errors import CheckpointError
 
@@ -46,6 +47,7 @@ def load_language_base(path: Path) -> Any:
 
 def save_tokenizer(path: Path, folder: Path) -> None:
     """Write the tokenizer in a GGUF file to a folder, its end-of-turn token named as in the template."""
+    make_torchvision_importable()
     from transformers import AutoTokenizer
 
     _require_file(path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 DISPLAY_NAME = "VILA-M3 demo (SmolLM2-135M)"
 TEMPLATE = "vicuna_v1"
+PROMPT_LAYOUT: Final = "lines"
+"""What its training texts look like: conversation.prompting, with each image on a line of its own."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESOURCES = CHECKOUT / "Resources" / "demo_model"
@@ -79,5 +81,6 @@ def checkpoint_config() -> dict[str, Any]:
         "mm_vision_select_feature": "cls_patch",
         "mm_vision_select_layer": -2,
         "model_dtype": "torch.bfloat16",
+        "prompt_layout": PROMPT_LAYOUT,
         "s2": False,
     }

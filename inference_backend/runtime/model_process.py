@@ -13,7 +13,7 @@ from inference_backend.runtime.worker import MakeWorker, Worker
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.candidates import Candidate
 from VILAM3SlicerLib.protocol.errors import ModelError
-from VILAM3SlicerLib.protocol.messages import ModelDescription
+from VILAM3SlicerLib.protocol.messages import ModelDescription, PromptLayout
 
 PATIENCE = 60.0
 """Seconds that a cancelled reply may go on before the process is killed; loading it again takes longer."""
@@ -43,12 +43,14 @@ class LoadVilaM3:
         device: as torch names it, or ``auto``.
         precision: what a person wants; None for the best that fits.
         reserved_bytes: device memory that the experts want.
+        prompt_layout: what a person wants; None for the one that the checkpoint was trained with.
     """
 
     candidates: tuple[Candidate, ...]
     device: str
     precision: Precision | None = None
     reserved_bytes: int = 0
+    prompt_layout: PromptLayout | None = None
 
     def __call__(self) -> Worker:
         from inference_backend.runtime.model_worker import load  # imports torch

@@ -41,7 +41,8 @@ def load(wanted: LoadVilaM3) -> ModelWorker:
     def account(_place: Any) -> Account:
         return _account_for_conversations(device, wanted.reserved_bytes)
 
-    return ModelWorker(VilaM3Engine(folder, device, choice.precision, account), choice.reason)
+    engine = VilaM3Engine(folder, device, choice.precision, account, wanted.prompt_layout)
+    return ModelWorker(engine, choice.reason)
 
 
 def _account_for_conversations(device: str, reserved_bytes: int) -> Account:

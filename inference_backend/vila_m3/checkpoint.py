@@ -16,11 +16,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 
 from VILAM3SlicerLib.protocol.errors import CheckpointError
+from VILAM3SlicerLib.protocol.messages import PromptLayout
 
 COPY_AGAIN = "Copy or download the checkpoint folder again; it must be complete."
 OTHER_MODEL = "Use a checkpoint in the layout of MONAI/Llama3-VILA-M3-3B, -8B or -13B, or the demo model."
@@ -32,6 +33,7 @@ _SUPPORTED_TOP_LEVEL: Mapping[str, tuple[object, ...]] = {
     "mm_use_im_start_end": (False,),
     "mm_use_im_patch_token": (False,),
     "s2": (False,),
+    "prompt_layout": get_args(PromptLayout),
 }
 
 
@@ -64,6 +66,15 @@ class Checkpoint:
     def is_demo(self) -> bool:
         """Whether the checkpoint declares itself a demo model, not the published one."""
         return bool(self.config.get("demo_model", False))
+
+    @property
+    def prompt_layout(self) -> PromptLayout:
+        """What the weights were trained with: ``prompt_layout`` of config.json, else by the kind of model.
+
+        Demo models that were built before there was the key have their images on lines.
+        """
+        layout: PromptLayout | None = self.config.get("prompt_layout")
+        return layout or ("lines" if self.is_demo else "training")
 
     @property
     def max_length(self) -> int | None:

@@ -23,7 +23,7 @@ from inference_backend.vila_m3.prefix_memory import MemoryAccount, PrefixMemory
 from inference_backend.vila_m3.sampling import GenerationSettings
 from inference_backend.vila_m3.static_runner import fastest_runner
 from VILAM3SlicerLib.protocol.errors import TooLarge
-from VILAM3SlicerLib.protocol.messages import ModelDescription
+from VILAM3SlicerLib.protocol.messages import ModelDescription, PromptLayout
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,13 @@ class VilaM3Engine:
         device: str | torch.device = "cpu",
         precision: Precision | str = Precision.FP32,
         account: Callable[[torch.device], MemoryAccount] | None = None,
+        prompt_layout: PromptLayout | None = None,
     ) -> None:
         """Load the checkpoint, see :func:`~inference_backend.vila_m3.loading.load_model`.
 
         ``account`` is asked, once all is loaded, for the share of the device's memory in which conversations
         besides the newest are kept; without it there are none. On CUDA the decoding is compiled as well.
+        ``prompt_layout`` replaces the one that the checkpoint was trained with.
         """
         self.model = load_model(folder, device, precision)
         with device_errors_explained(self.model.device):
@@ -60,6 +62,7 @@ class VilaM3Engine:
         memory = None if account is None else PrefixMemory(account(self.model.device))
         self._decoder = Decoder(self.model, memory, runner)
         self._images = ImageMemory(self.model)
+        self._layout = prompt_layout or self.model.checkpoint.prompt_layout
 
     @property
     def description(self) -> ModelDescription:
@@ -74,15 +77,16 @@ class VilaM3Engine:
             is_demo=checkpoint.is_demo,
             device=str(self.model.device),
             dtype=self.model.precision.value,
+            prompt_layout=self._layout,
         )
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
         """Length in tokens of the prompt that these messages make, images included."""
-        return self._length(self.model.prompt(messages))
+        return self._length(self._prompt(messages))
 
     def prepare(self, messages: Sequence[ChatMessage]) -> SeenPrompt:
         """The prompt that :meth:`reply` would use, without generating. Raises InvalidRequest."""
-        text = self.model.prompt(messages)
+        text = self._prompt(messages)
         items = (item for message in messages for item in message.images)
         return SeenPrompt(text, self._length(text), tuple(self._images.seen_png(item) for item in items))
 
@@ -124,6 +128,10 @@ class VilaM3Engine:
             )
         return context - prompt_tokens
 
+    def _prompt(self, messages: Sequence[ChatMessage]) -> str:
+        has_header = self._layout != "published" or self.model.template.original_has_generation_header
+        return self.model.prompt(messages, has_header)
+
     def _length(self, prompt: str) -> int:
         ids = self.model.input_ids(prompt)
         images = sum(token_id < 0 for token_id in ids)
@@ -142,5 +150,5 @@ class VilaM3Engine:
     def _compose(self, messages: Sequence[ChatMessage]) -> torch.Tensor:
         # The images first: a GPU looks at them while the text is being prepared here.
         features = [self._images.features(item) for message in messages for item in message.images]
-        ids = self.model.input_ids(self.model.prompt(messages))
+        ids = self.model.input_ids(self._prompt(messages))
         return self.model.inputs_embeds(ids, torch.stack(features) if features else None, truncate=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache, CacheLayerMixin
+
+from inference_backend.vila_m3.transformers_parts import Cache, CacheLayerMixin
 
 BLOCK = 256
 """Tokens by which buffers are sized."""

@@ -80,8 +80,7 @@ def _load_transformers(
     checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, quantisation: Any
 ) -> tuple[Any, Any]:
     # transformers takes seconds to import: only once the folder is known to be good.
-    from transformers.models.llama.modeling_llama import LlamaForCausalLM
-    from transformers.models.siglip.modeling_siglip import SiglipVisionModel
+    from inference_backend.vila_m3.transformers_parts import LlamaForCausalLM, SiglipVisionModel
 
     return (
         _load_part(SiglipVisionModel, checkpoint.vision_tower, device, dtype),

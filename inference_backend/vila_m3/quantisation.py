@@ -53,7 +53,7 @@ def quantisation_config(precision: Precision, dtype: torch.dtype) -> Any:
             f"The precision {precision.value} needs the package bitsandbytes, which is not installed.",
             "Install it (it exists for Linux and Windows), or choose the precision bf16.",
         )
-    from transformers import BitsAndBytesConfig
+    from inference_backend.vila_m3.transformers_parts import BitsAndBytesConfig
 
     if precision is Precision.INT8:
         return BitsAndBytesConfig(load_in_8bit=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import CompileConfig, StaticCache
 
 from inference_backend.vila_m3.key_values import KeyValues
 from inference_backend.vila_m3.model import VilaM3Model
 from inference_backend.vila_m3.runner import EagerRunner, Runner, read_embeds
+from inference_backend.vila_m3.transformers_parts import CompileConfig, StaticCache
 
 log = logging.getLogger(__name__)
 

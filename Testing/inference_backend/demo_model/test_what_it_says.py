@@ -9,7 +9,7 @@ import pytest
 
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import compose_cards
-from inference_backend.conversation.prompting import compose
+from inference_backend.conversation.prompting import Wording, compose
 from inference_backend.demo_model import layout
 from inference_backend.demo_model.training.evaluate import by_modality, judge, png
 from inference_backend.demo_model.training.held_out import HeldOut
@@ -54,7 +54,8 @@ def test_the_questions_of_the_readme_call_the_expert(
     engine: VilaM3Engine, pictures: list[LabelledImage], question: str, call: str
 ) -> None:
     asked = compose(
-        [Message("user", question, (png(pictures[0].pixels),))], compose_cards([create().card]), "CT"
+        [Message("user", question, (png(pictures[0].pixels),))],
+        Wording(compose_cards([create().card]), "CT", layout=engine.description.prompt_layout),
     )
     assert call in "".join(engine.reply(asked))
 

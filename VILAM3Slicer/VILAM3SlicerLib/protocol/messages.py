@@ -13,6 +13,11 @@ ViewMode = Literal["as_seen", "published"]
 """``as_seen``: plane, field of view and window on the screen. ``published``: a whole axial slice in the
 window that the released checkpoints were trained with."""
 
+PromptLayout = Literal["training", "published", "lines"]
+"""Where cards, images and line breaks stand in a prompt. ``training``: as in the training texts of the
+released checkpoints. ``published``: as their demo serves them, cards with each question and no assistant's
+header for ``vicuna_v1``. ``lines``: each image on a line of its own, as our demo model was trained."""
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
 Matrix = tuple[
@@ -99,6 +104,7 @@ class ModelDescription:
     device: str
     dtype: str
     chosen_because: str = ""
+    prompt_layout: PromptLayout = "training"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inference_backend.demo_model.layout import VISION_TOWER
+from inference_backend.torchvision_import import make_torchvision_importable
 
 BASE_NAME = "SmolLM2-135M-Instruct"
 
@@ -34,6 +35,7 @@ def save_adapter(language_model: Any, folder: Path) -> None:
 
 def load_vision_tower(path: Path) -> nn.Module:
     """The vision tower as saved, in float32."""
+    make_torchvision_importable()
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
     tower: nn.Module = SiglipVisionModel(SiglipVisionConfig(**VISION_TOWER))

@@ -17,7 +17,8 @@ from PIL import Image
 
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import compose_cards
-from inference_backend.conversation.prompting import compose
+from inference_backend.conversation.prompting import Wording, compose
+from inference_backend.demo_model.layout import PROMPT_LAYOUT
 from inference_backend.demo_model.training.held_out import GROUPS, Case, HeldOut
 from inference_backend.demo_model.training.scenes import CELLS
 from inference_backend.demo_model.training.slices import IMAGE_SIZE, LabelledImage
@@ -52,7 +53,9 @@ def judge(engine: VilaM3Engine, cases: Sequence[Case], report: Callable[[str], N
     """Ask the model every case, most likely token first."""
     outcomes = []
     for case in cases:
-        messages = compose(case.turns, compose_cards(case.cards), case.modality)
+        messages = compose(
+            case.turns, Wording(compose_cards(case.cards), case.modality, layout=PROMPT_LAYOUT)
+        )
         reply = "".join(engine.reply(messages, GenerationSettings(max_new_tokens=LONGEST_REPLY)))
         outcomes.append(Outcome(case, reply.strip()))
         if not outcomes[-1].is_right:
@@ -118,7 +121,7 @@ def describe(
     right = {"plane": 0, "region": 0}
     for picture in pictures:
         question = Message("user", "Say what sort of picture I have here.", (png(picture.pixels),))
-        messages = compose((question,), cards, picture.modality)
+        messages = compose((question,), Wording(cards, picture.modality, layout=PROMPT_LAYOUT))
         reply = "".join(engine.reply(messages, GenerationSettings(max_new_tokens=LONGEST_REPLY)))
         right["plane"] += picture.plane in reply
         right["region"] += picture.region in reply

@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from inference_backend.torchvision_import import make_torchvision_importable
+
 NAME = "packed_conversations"
 
 
 def register() -> None:
     """Make the attention known to transformers under :data:`NAME`."""
+    make_torchvision_importable()
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, packed_attention)

@@ -14,7 +14,8 @@ import torch
 
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import compose_cards
-from inference_backend.conversation.prompting import compose
+from inference_backend.conversation.prompting import Wording, compose
+from inference_backend.demo_model.layout import PROMPT_LAYOUT
 from inference_backend.demo_model.training.dialogues import Dialogue
 from inference_backend.demo_model.training.scenes import Scene
 from inference_backend.vila_m3.messages import prompt_text
@@ -62,7 +63,7 @@ class Pack:
 
 def model_messages(scene: Scene, messages: Sequence[Message]) -> list[Message]:
     """Messages as the product words them for the model."""
-    return compose(messages, compose_cards(scene.cards), scene.named_modality)
+    return compose(messages, Wording(compose_cards(scene.cards), scene.named_modality, layout=PROMPT_LAYOUT))
 
 
 def tokenise(dialogue: Dialogue, tokenizer: Tokenizer) -> Sequence1D:

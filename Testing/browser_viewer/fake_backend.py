@@ -205,7 +205,7 @@ class FakeBackend:
         await turn.say(turn_id, result)
         await turn.say(turn_id, _prompt(1, question + result.feedback_text, image))
         left, right = (segment.volume_ml for segment in result.segments)
-        words = f"The left lung (red) measures {left:.0f} mL and the right lung (blue) {right:.0f} mL."
+        words = f"The left lung measures {left:.0f} mL and the right lung {right:.0f} mL. It is shown in red."
         await self._speak(turn, turn_id, 1, words)
 
     async def _speak(self, turn: _Turn, turn_id: str, step: int, words: str) -> None:

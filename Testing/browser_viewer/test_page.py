@@ -127,6 +127,60 @@ def test_a_segment_can_be_hidden_and_shown(page):
     wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.01, "one shown again")
 
 
+def test_all_segments_can_be_hidden_and_shown_at_once(page):
+    segment(page)
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay")
+    page.click("text=Hide all")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "overlay hidden")
+    page.click("text=Show all")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay shown again")
+
+
+def test_a_segment_in_the_list_and_a_colour_in_the_answer_lead_to_the_segment(page):
+    segment(page)
+    answer = last_turn(page).locator(".answer")
+    assert "red (left lung)" in " ".join(answer.inner_text().split())
+    answer.locator(".link", has_text=re.compile("^red$")).click()
+    at_left = settled(page, "Sagittal")
+    page.locator(".segment-name", has_text="right lung").click()
+    at_right = settled(page, "Sagittal", unlike=at_left)
+    answer.locator(".link", has_text=re.compile("^red$")).click()
+    again = settled(page, "Sagittal", unlike=at_right)
+    assert np.abs(again - at_left).mean() < 1
+
+
+def settled(page, caption: str, unlike: np.ndarray | None = None) -> np.ndarray:
+    """A view's pixels once they stay the same (and differ from others)."""
+    seen = [view_pixels(page, caption).astype(int)]
+
+    def stays() -> bool:
+        page.wait_for_timeout(600)
+        seen.append(view_pixels(page, caption).astype(int))
+        differs = unlike is None or np.abs(seen[-1] - unlike).mean() > 3
+        return differs and np.abs(seen[-1] - seen[-2]).mean() < 0.2
+
+    wait_until(page, stays, f"{caption} settled")
+    return seen[-1]
+
+
+def test_a_3d_view_that_the_person_turned_is_not_turned_back_by_further_surfaces(page):
+    segment(page)
+    wait_until(page, lambda: coloured_share(view_pixels(page, "3D")) > 0.02, "surfaces")
+    settled(page, "3D")
+    box = page.locator(".layout-grid-item", has=page.locator(".view-caption", has_text="3D")).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 150, y + 10, steps=8)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    turned = settled(page, "3D")
+    ask(page, "Segment the lungs again.")
+    wait_for_end(page)
+    page.wait_for_selector(".view-note", state="detached")
+    assert np.abs(settled(page, "3D") - turned).mean() < 1
+
+
 def test_undo_takes_the_segments_away_and_gives_the_question_back(page):
     segment(page)
     page.click("text=Undo last question")
@@ -170,6 +224,10 @@ def test_questions_that_cannot_be_asked_are_refused_beside_the_question(page):
     page.wait_for_selector(".alert")
     assert "50,000 characters" in page.inner_text(".alert") or "49,999" in page.inner_text(".alert")
     assert page.input_value("textarea[aria-label=Question]").startswith("long long")
+    page.fill("textarea[aria-label=Question]", "  ")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=There is no question.")
+    assert page.locator(".turn").count() == 0
 
 
 def test_a_file_that_is_no_scan_changes_nothing(page, tmp_path):
@@ -187,6 +245,45 @@ def test_a_file_that_is_no_scan_changes_nothing(page, tmp_path):
     page.click(".sheet >> text=Close")
     assert page.locator(".turn").count() == 1
     assert page.get_attribute(".seen-image", "src") == seen
+
+
+def write_series(folder, number: int, description: str) -> None:
+    """Five slices of a DICOM series."""
+    import pydicom
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    folder.mkdir(exist_ok=True)
+    series = generate_uid()
+    for index in range(5):
+        slice_ = pydicom.Dataset()
+        slice_.file_meta = pydicom.dataset.FileMetaDataset()
+        slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        slice_.SOPClassUID, slice_.SOPInstanceUID = CTImageStorage, generate_uid()
+        slice_.SeriesInstanceUID, slice_.SeriesNumber, slice_.Modality = series, number, "CT"
+        slice_.SeriesDescription = description
+        slice_.Rows = slice_.Columns = 32
+        slice_.PixelSpacing, slice_.ImageOrientationPatient = [2, 2], [1, 0, 0, 0, 1, 0]
+        slice_.ImagePositionPatient = [0, 0, 4 * index]
+        slice_.SamplesPerPixel, slice_.PhotometricInterpretation = 1, "MONOCHROME2"
+        slice_.BitsAllocated = slice_.BitsStored = 16
+        slice_.HighBit, slice_.PixelRepresentation = 15, 1
+        slice_.PixelData = (np.arange(32 * 32, dtype=np.int16) + number).tobytes()
+        slice_.save_as(folder / f"{number}-{index}.dcm", enforce_file_format=True)
+
+
+def test_of_two_series_in_a_folder_one_is_chosen_by_a_click(page, scan_file, tmp_path):
+    write_series(tmp_path / "study", 1, "Thorax soft")
+    write_series(tmp_path / "study", 2, "Thorax sharp")
+    page.click("text=Open scan")
+    page.set_input_files("input[webkitdirectory]", str(tmp_path / "study"))
+    page.wait_for_selector(".choices")
+    offered = page.locator(".choices button").all_inner_texts()
+    assert sorted(text.split("'")[1] for text in offered) == ["Thorax sharp", "Thorax soft"]
+    page.locator(".choices button", has_text="Thorax sharp").click()
+    wait_until(page, lambda: page.inner_text(".scan-name") == "study", "the series is shown")
+    wait_until(page, lambda: not page.locator(".sheet").first.is_visible(), "the dialog closed")
+    open_path(page, scan_file)
+    wait_until(page, lambda: page.inner_text(".scan-name") == scan_file.name, "the first scan again")
 
 
 def test_behind_the_scenes_shows_what_the_model_was_given(page):

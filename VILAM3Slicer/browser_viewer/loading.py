@@ -107,8 +107,10 @@ def _check_header(name: str, reader: SimpleITK.ImageFileReader) -> None:
 def _reason(error: RuntimeError) -> str:
     """The last sentence of ITK's long message, without its memory addresses."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[-1] if lines else "no reason given"
-    return text.split("):")[-1].strip().removeprefix("ERROR:").strip()
+    text = lines[-1] if lines else "no reason given."
+    if "Unable to determine ImageIO reader" in text:
+        return "it has none of the formats that are known here."
+    return text.split("):")[-1].strip().removeprefix("sitk::").removeprefix("ERROR:").strip()
 
 
 def _from_image(name: str, image: SimpleITK.Image, tags: DisplayTags) -> Scan:

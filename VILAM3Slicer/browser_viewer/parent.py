@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import signal
+import sys
 import threading
 from contextlib import suppress
 
@@ -18,4 +20,7 @@ def end_with(parent: int | None) -> None:
 def _wait(parent: int) -> None:
     with suppress(psutil.NoSuchProcess):
         psutil.Process(parent).wait()
-    _thread.interrupt_main()
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:  # wakes the main thread even where it waits
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from Testing.browser_viewer.conftest import ARGUMENTS, CHROMIUM
 
-SIZES = {"viewer": (1600, 1000), "viewer_small": (1280, 720)}
+SIZES = {"viewer": (1600, 1000), "viewer_small": (1280, 800)}
 PATIENCE_MS = 600_000
 
 
@@ -52,7 +52,9 @@ def _ask(page: Any, question: str) -> None:
     link = page.locator(".answer .link, .segment-name").first
     if link.count():
         link.click()
-    page.wait_for_timeout(8_000)
+        page.mouse.move(5, 5)
+    page.wait_for_selector(".view-note", state="detached")
+    page.wait_for_timeout(4_000)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import nrrd
 import numpy as np
 import pytest
 
+from Testing.VILAM3SlicerLib.scene.conftest import affine, rotation
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.messages import IDENTITY
@@ -172,6 +173,34 @@ def test_parent_transform_of_the_scan_is_given_to_its_segments(
     transform = put_under_transform(scan, np.diag([-1.0, 1.0, 1.0, 1.0]))
     results.add(scan, sent(labels, scan), LUNGS, FIRST)
     assert find_segmentation(scene, scan).GetTransformNodeID() == transform.GetID()
+
+
+@pytest.fixture
+def moved_scan(scan, put_under_transform):
+    """The scan under a parent transform that turns and shifts it."""
+    put_under_transform(scan, affine(rotation(10, 20, 30), (1.0, 1.0, 1.0), (5.0, -7.0, 9.0)))
+    return scan
+
+
+def test_file_saved_under_a_parent_transform_holds_the_very_voxels(
+    labels, moved_scan, results, app, tmp_path
+):
+    results.add(moved_scan, sent(labels, moved_scan), LUNGS, FIRST)
+    path = tmp_path / "segmentation.seg.nrrd"
+    save_segmentation(app.scene, find_segmentation(app.scene, moved_scan), path)
+    read = app.io_manager.load_segmentation(str(path))
+    for segment_id, value in (("left lung", 1), ("right lung", 2)):
+        np.testing.assert_array_equal(mask_of(read, segment_id), labels == value)
+
+
+def test_adding_goes_on_in_pieces_and_can_be_given_up_between_two(labels, scan, results, scene):
+    steps = results.add_in_steps(scan, sent(labels, scan), (*LUNGS, BODY), FIRST)
+    while find_segmentation(scene, scan) is None or not segment_ids(find_segmentation(scene, scan)):
+        next(steps)
+    steps.close()
+    assert segment_ids(find_segmentation(scene, scan)) == ["left lung"]
+    results.remove_turn(scan, "turn-1")
+    assert segment_ids(find_segmentation(scene, scan)) == []
 
 
 def test_result_for_another_grid_is_refused_and_the_scene_untouched(labels, scan, results, scene):

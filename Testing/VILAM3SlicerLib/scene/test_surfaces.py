@@ -9,7 +9,7 @@ from tempfile import gettempdir
 import numpy as np
 import pytest
 
-from Testing.VILAM3SlicerLib.scene.conftest import STORED_AS
+from Testing.VILAM3SlicerLib.scene.conftest import STORED_AS, affine, rotation
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.scene.arrays import as_numpy
@@ -25,7 +25,12 @@ from VILAM3SlicerLib.scene.segmentation import (
     segment_of,
 )
 from VILAM3SlicerLib.scene.surface_worker import closed_surface
-from VILAM3SlicerLib.scene.surfaces import SurfaceJob, segments_without_surface
+from VILAM3SlicerLib.scene.surfaces import (
+    SurfaceJob,
+    segments_without_surface,
+    surface_bounds,
+    without_surfaces,
+)
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 SHAPE = (40, 36, 30)
@@ -178,6 +183,33 @@ def test_failing_child_is_reported_with_its_reason(labels, oblique, show, tmp_pa
         run(job)
     assert job.finished
     assert left_over() <= before
+
+
+def test_box_around_the_surfaces_is_that_of_the_voxels_in_the_world(
+    labels, ijk_to_ras, show, put_under_transform
+):
+    node = show(labels, ijk_to_ras)
+    assert surface_bounds(node) is None
+    turned = affine(rotation(0, 0, 90), (1.0, 1.0, 1.0), (100.0, 0.0, 0.0))
+    put_under_transform(node, turned)
+    run(SurfaceJob(node, ["one", "two"]))
+    voxels = np.argwhere(labels > 0)
+    world = (turned @ ijk_to_ras @ np.vstack([voxels.T, np.ones(len(voxels))]))[:3]
+    low, high = world.min(axis=1), world.max(axis=1)
+    size = np.linalg.norm(ijk_to_ras[:3, :3], axis=0).max()
+    np.testing.assert_allclose(surface_bounds(node)[::2], low, atol=1.5 * size)
+    np.testing.assert_allclose(surface_bounds(node)[1::2], high, atol=1.5 * size)
+
+
+def test_surfaces_taken_out_for_saving_are_put_back(labels, oblique, show):
+    node = show(labels, oblique)
+    run(SurfaceJob(node, ["one", "two"]))
+    before = surface_of(node, "one")
+    with without_surfaces(node):
+        assert segments_without_surface(node) == ["one", "two"]
+        node.GetSegmentation().RemoveSegment("two")
+    assert surface_of(node, "one") is before
+    assert segments_without_surface(node) == []
 
 
 def test_segments_undone_or_edited_meanwhile_are_passed_over(labels, oblique, show):

@@ -37,6 +37,7 @@ class Run:
 
     seconds: float = 0.0
     exit_code: int = 0
+    loads: list[float] = field(default_factory=list)
     peak_bytes: dict[str, int] = field(default_factory=dict)
 
 
@@ -66,6 +67,7 @@ def measure(clone: Path, home: Path, question: str, name: str) -> Run:
     process = subprocess.Popen(command, cwd=clone, env=_environment(home))
     while process.poll() is None:
         _sample(process.pid, run.peak_bytes)
+        run.loads.append(psutil.getloadavg()[0])
         time.sleep(SAMPLING_S)
     run.seconds, run.exit_code = time.monotonic() - began, process.returncode
     return run
@@ -102,6 +104,8 @@ def table(runs: dict[str, Run]) -> str:
     """The figures as a Markdown table."""
     lines = ["| | " + " | ".join(runs) + " |", "|---" * (len(runs) + 1) + "|"]
     lines.append(_row("seconds to the files of the answer", [f"{run.seconds:.0f}" for run in runs.values()]))
+    loads = [f"{sum(run.loads) / max(len(run.loads), 1):.1f}" for run in runs.values()]
+    lines.append(_row(f"processes that wanted one of {psutil.cpu_count()} cores, mean", loads))
     lines.append(_row("exit code", [str(run.exit_code) for run in runs.values()]))
     for kind in sorted({kind for run in runs.values() for kind in run.peak_bytes}):
         sizes = [run.peak_bytes.get(kind) for run in runs.values()]

@@ -111,7 +111,7 @@ def read(path: Path) -> Volume:
     """A NIfTI file, or a folder with the files of one DICOM series, on its closest-RAS axes."""
     if path.is_dir():
         return closest_ras(read_dicom(path))[0]
-    image = nibabel.load(path)
+    image = nibabel.Nifti1Image.from_filename(path)
     return closest_ras(Volume(np.asanyarray(image.dataobj).astype(np.int16), image.affine))[0]
 
 
@@ -133,7 +133,7 @@ def dice(found: np.ndarray, reference: np.ndarray) -> float:
     return 2 * float((found & reference).sum()) / max(1.0, float(found.sum() + reference.sum()))
 
 
-def hausdorff_95(found: np.ndarray, reference: np.ndarray, spacing: Sequence[float]) -> float:
+def hausdorff_95(found: np.ndarray, reference: np.ndarray, spacing: np.ndarray) -> float:
     """In mm, between the outermost voxels of both; infinite where one is empty."""
     if not (found.any() and reference.any()):
         return float("inf")

@@ -136,7 +136,7 @@ def test_experts_results_of_earlier_turns_go_to_the_model(service: RunningServic
     service.events({**service.ask(""), "messages": messages})
     asked = service.model.asked[-1]
     assert [message.role for message in asked] == ["user", "assistant", "expert", "assistant", "user"]
-    assert asked[2].text == "The results are <image>. "
+    assert asked[2].text == "The results are <image>\n."  # as in training
     assert asked[2].images == (picture(),)
 
 

@@ -42,6 +42,8 @@ class Hub:
     Attributes:
         faults: by path of a file ("" for the listing), what to do instead of a good answer; each is used
             once, in order.
+        with_sizes: whether the listing tells sizes and hashes.
+        offers_xet: whether large files are said to be had in chunks from a server that is not there.
     """
 
     files: dict[str, bytes]
@@ -49,6 +51,7 @@ class Hub:
     asked: list[Asked] = field(default_factory=list)
     faults: dict[str, list[Callable[[Any, bytes], None]]] = field(default_factory=dict)
     with_sizes: bool = True
+    offers_xet: bool = False
     commit: str = COMMIT
 
     def fail(self, path: str, *faults: Callable[[Any, bytes], None]) -> None:
@@ -214,7 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "X-Linked-ETag": f'"{hashlib.sha256(content).hexdigest()}"',
                 "Location": f"{self._hub.url}/cdn/{path}",
             }
-            self.send_bytes(b"", 302, linked)
+            xet = {"X-Xet-Hash": "a" * 64, "X-Xet-Refresh-Route": "/api/xet-token"}
+            self.send_bytes(b"", 302, linked | xet if self._hub.offers_xet else linked)
 
     def _file(self, path: str) -> None:
         self.whole_body = self._hub.files[path]

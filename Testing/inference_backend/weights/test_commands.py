@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ COMMIT = "6ea5b85" + "0" * 33
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> object:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[hub_server.Hub]:
     with hub_server.running_hub(dict(FILES)) as running:
         running.commit = COMMIT
         monkeypatch.setenv("HF_ENDPOINT", running.url)
@@ -65,9 +67,7 @@ def test_from_a_mirror_it_comes_is_checked_listed_and_removed(
     code, out, _ = run(repository, "download", "brats")
     assert code == 0
     assert f"checked, in {tmp_path / 'weights' / 'BRATS'}" in out
-    assert {path for path in hub.fetched() if path.count("/") < 2 and path} - {"scripts/evil.py"} <= set(
-        FILES
-    )
+    assert "scripts/evil.py" not in hub.fetched()
     assert not (tmp_path / "weights/BRATS/scripts").exists()
     code, out, _ = run(repository, "list")
     assert code == 0
@@ -125,7 +125,7 @@ def test_stopped_in_the_middle_it_goes_on_from_there(
     for _ in range(200):
         if part.exists() and part.stat().st_size == 500_000:
             break
-        signal.sigtimedwait([], 0.05)  # sleeps
+        time.sleep(0.05)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130

@@ -182,6 +182,16 @@ def test_a_mirror_without_sizes_in_its_listing_is_asked_file_by_file(
     assert hub.ranges(WEIGHTS) == ["", ""]
 
 
+@pytest.mark.parametrize("with_sizes", [True, False])
+def test_a_hub_that_offers_chunked_transfer_is_asked_for_plain_files(
+    downloader: Downloader, hub: Hub, entry: Entry, folder: WeightsFolder, with_sizes: bool
+) -> None:
+    hub.offers_xet, hub.with_sizes = True, with_sizes
+    fetch(downloader, hub, entry)
+    assert (folder.path(entry) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+    assert not [one for one in hub.asked if "xet" in one.path]
+
+
 def test_room_is_needed_before_anything_is_fetched(
     downloader: Downloader, hub: Hub, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,20 +27,22 @@ class Licence:
 
 def run(layout: Layout, options: argparse.Namespace) -> int:
     """Run one of the commands; its exit code."""
-    if options.weights_command == "download":
-        return download(layout, options)
+    if options.weights_command in ("accept", "download"):
+        return with_consent(layout, options)
     chosen = [options.id] if getattr(options, "id", None) else []
     return processes.run_passing_through([*_program(layout), options.weights_command, *chosen])
 
 
-def download(layout: Layout, options: argparse.Namespace) -> int:
-    """Show the licences that are not accepted yet, ask, then fetch."""
+def with_consent(layout: Layout, options: argparse.Namespace) -> int:
+    """Show the licences that are not accepted yet, ask, then record that and, for a download, fetch."""
     place = ["--from", str(options.source)] if options.source else []
     licences = _open_licences(layout, [options.id, *place])
     if licences is None:
         return SetupError.exit_code
     consent = _consent(options.id, licences, options.accept_licence)
-    return processes.run_passing_through([*_program(layout), "download", options.id, *place, *consent])
+    return processes.run_passing_through(
+        [*_program(layout), options.weights_command, options.id, *place, *consent]
+    )
 
 
 def _program(layout: Layout) -> list[str]:
@@ -85,20 +87,24 @@ def _agrees(question: str) -> bool:
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """The commands as ``--help`` shows them."""
     commands = parser.add_subparsers(
-        dest="weights_command", required=True, metavar="list|download|verify|remove"
+        dest="weights_command", required=True, metavar="list|download|accept|verify|remove"
     )
     commands.add_parser("list", help="what there is, what is here, what it needs")
-    fetching = commands.add_parser("download", help="fetch weights, or what is missing of them")
-    fetching.add_argument("id", metavar="NAME", help="as list names it")
-    fetching.add_argument(
-        "--from", dest="source", type=Path, metavar="FOLDER", help="a folder copied from another machine"
-    )
-    fetching.add_argument(
-        "--accept-licence",
-        action="store_true",
-        help="accept its licence, which is printed, without being asked",
-    )
+    _add_consented(commands.add_parser("download", help="fetch weights, or what is missing of them"))
+    _add_consented(commands.add_parser("accept", help="accept the licence of weights that lie elsewhere"))
     checking = commands.add_parser("verify", help="compare the files with what they were when fetched")
     checking.add_argument("id", metavar="NAME", nargs="?", help="(default: all that are here)")
     removing = commands.add_parser("remove", help="delete weights and free their space")
     removing.add_argument("id", metavar="NAME")
+
+
+def _add_consented(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="NAME", help="as list names it")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="FOLDER", help="a folder copied from another machine"
+    )
+    parser.add_argument(
+        "--accept-licence",
+        action="store_true",
+        help="accept its licence, which is printed, without being asked",
+    )

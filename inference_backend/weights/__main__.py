@@ -63,6 +63,15 @@ class Commands:
         print(f"{entry.id}: {len(manifest.files)} files, {gigabytes(manifest.size)}, checked, in {place}")
         return 0
 
+    def accept(self, options: argparse.Namespace) -> int:
+        """Record consent to the licences, and fetch nothing but them."""
+        entry = self._catalogue[options.id]
+        acceptance = Acceptance(options.accept, options.accepted_by)
+        source = source_of(entry, options.source)
+        Downloader(self._folder).accept(entry, source, Tracker(), acceptance)
+        print(f"Recorded in {self._folder.consents.file}")
+        return 0
+
     def verify(self, options: argparse.Namespace) -> int:
         """Compare files with what they were; all that are here, or one entry's."""
         entries = [self._catalogue[options.id]] if options.id else self._present()
@@ -122,12 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference_backend.weights")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
-    for name in ("licences", "download"):
+    for name in ("licences", "accept", "download"):
         command = commands.add_parser(name)
         command.add_argument("id")
         command.add_argument("--from", dest="source", type=Path, help="folder copied from another machine")
-    command.add_argument("--accept", action="append", default=[], metavar="SHA256", help="of a licence text")
-    command.add_argument("--accepted-by", default="", metavar="NAME")
+        command.add_argument("--accept", action="append", default=[], metavar="SHA256", help="of a licence")
+        command.add_argument("--accepted-by", default="", metavar="NAME")
     commands.add_parser("verify").add_argument("id", nargs="?")
     commands.add_parser("remove").add_argument("id")
     return parser

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, read_checkpoint
+from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, read_checkpoint, read_json
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.catalogue import Catalogue, Entry, Kind, LanguageModel, Licence
 from inference_backend.weights.choice import Choice, Machine, choose_model
@@ -66,13 +66,36 @@ def _all_usable(catalogue: Catalogue, weights: WeightsFolder) -> tuple[Candidate
 
 
 def _own_folder(folder: Path, catalogue: Catalogue, weights: WeightsFolder) -> Candidate:
-    """A folder that this program filled is known by its record, wherever it was copied to."""
+    """A released model needs consent wherever its folder lies and whoever fetched it."""
     manifest = read_manifest(folder)
-    if manifest is None or manifest.id not in catalogue:
-        return Candidate(folder)
-    entry = catalogue[manifest.id]
-    weights.consents.require(entry, folder)
+    if manifest is not None and manifest.id in catalogue:
+        entry: Entry | None = catalogue[manifest.id]
+    else:
+        entry = next((entry for entry in catalogue if _is_release(folder, entry)), None)
+    if entry is not None:
+        _require_consent(entry, folder, weights)
     return Candidate(folder, entry)
+
+
+def _require_consent(entry: Entry, folder: Path, weights: WeightsFolder) -> None:
+    try:
+        weights.consents.require(entry, folder)
+    except ConsentNeeded as error:
+        error.hint = f"Read and accept it: setup_backend.py weights accept {entry.id} --from {folder}"
+        raise
+
+
+def _is_release(folder: Path, entry: Entry) -> bool:
+    """Whether a folder holds the licences and a language model of the size of a released model."""
+    shape, licences = entry.language_model, entry.licence.files
+    if shape is None or not licences or not all((folder / file).is_file() for file in licences):
+        return False
+    try:
+        config = read_json(folder / "llm" / "config.json")
+    except CheckpointError:  # the model's process tells what is wrong with it
+        return False
+    sizes = (config.get(name) for name in ("hidden_size", "intermediate_size", "num_hidden_layers"))
+    return tuple(sizes) == (shape.hidden_size, shape.intermediate_size, shape.layers)
 
 
 def choose(

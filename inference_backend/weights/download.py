@@ -76,6 +76,17 @@ class Downloader:
             records = tuple(transfer.fetch(file) for file in files)
             return self._finish(entry, source, records)
 
+    def accept(self, entry: Entry, source: Source, tracker: Tracker, acceptance: Acceptance) -> None:
+        """Record consent and fetch nothing but the texts.
+
+        Raises:
+            ConsentNeeded: a text was not accepted.
+            DownloadError: a text could not be fetched.
+        """
+        self.licences(entry, source, tracker)
+        is_here = self.folder.manifest(entry) is not None
+        self._agree(entry, self.folder.path(entry) if is_here else self.folder.unfinished(entry), acceptance)
+
     def _agree(self, entry: Entry, folder: Path, acceptance: Acceptance) -> None:
         texts = self.folder.consents.read(entry, folder)
         self.folder.consents.accept(entry, texts, acceptance.hashes, acceptance.accepted_by)

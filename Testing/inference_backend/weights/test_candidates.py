@@ -73,10 +73,30 @@ def test_a_model_without_consent_is_refused_by_name_and_by_folder(
     for wanted in ("vila-m3-3b", str(place), str(elsewhere)):
         with pytest.raises(ConsentNeeded) as raised:
             candidates(wanted, catalogue, folder)
-        assert "weights download VILA-M3-3B" in raised.value.hint
+        assert "setup_backend.py weights " in raised.value.hint
     consent(folder, entry)
     assert candidates("vila-m3-3b", catalogue, folder) == (Candidate(place, entry),)
     assert candidates(str(elsewhere), catalogue, folder) == (Candidate(elsewhere, entry),)
+
+
+def test_a_released_model_that_others_fetched_needs_consent_too(
+    folder: WeightsFolder, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """As ``git clone`` leaves it: no record of ours, but the licences and the language model's size."""
+    entry = catalogue["VILA-M3-3B"]
+    clone = tmp_path / "clone"
+    (clone / "llm").mkdir(parents=True)
+    config = {"hidden_size": 2560, "intermediate_size": 6912, "num_hidden_layers": 32}
+    (clone / "llm/config.json").write_text(json.dumps(config))
+    for file in entry.licence.files:
+        (clone / file).write_text(f"{file} of {entry.id}")
+    with pytest.raises(ConsentNeeded) as raised:
+        candidates(str(clone), catalogue, folder)
+    assert f"weights accept VILA-M3-3B --from {clone}" in raised.value.hint
+    consent(folder, entry)
+    assert candidates(str(clone), catalogue, folder) == (Candidate(clone, entry),)
+    (clone / "llm/config.json").write_text(json.dumps({**config, "hidden_size": 64}))
+    assert candidates(str(clone), catalogue, folder) == (Candidate(clone),)
 
 
 def test_what_is_not_here_says_how_to_get_it(folder: WeightsFolder, catalogue: Catalogue) -> None:

@@ -122,7 +122,7 @@ def test_stopped_in_the_middle_it_goes_on_from_there(
     hub.fail(LABELS, hub_server.stall_after(500_000, 60))
     process = start(repository, "download", "BRATS")
     part = WeightsFolder().unfinished(BRATS) / f"{LABELS}.part"
-    for _ in range(200):
+    for _ in range(1200):
         if part.exists() and part.stat().st_size == 500_000:
             break
         time.sleep(0.05)
@@ -156,8 +156,13 @@ def test_licences_come_as_data_and_consent_as_hashes(
     code, _, err = run(repository, "download", *source)
     assert code == 5
     assert "[consent_needed]" in err
+    assert run(repository, "accept", *source)[0] == 5
     accept = [word for text in texts for word in ("--accept", text["sha256"])]
-    assert run(repository, "download", *source, *accept, "--accepted-by", "A. Person")[0] == 0
+    code, out, _ = run(repository, "accept", *source, *accept, "--accepted-by", "A. Person")
+    assert code == 0
+    assert str(WeightsFolder().consents.file) in out
+    assert not WeightsFolder().path(read_catalogue()["VISTA3D"]).exists()
+    assert run(repository, "download", *source)[0] == 0
     consents = WeightsFolder().consents.all()
     assert [(one.weights, one.licence, one.accepted_by) for one in consents] == [
         ("VISTA3D", "LICENSE", "A. Person"),

@@ -34,7 +34,8 @@ def _define_operators() -> Any:
     """Declares the operators; the result keeps them alive."""
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
+    make: Any = torch.library.Library  # untyped
+    library = make("torchvision", "DEF")
     for name in _OPERATORS:
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return library

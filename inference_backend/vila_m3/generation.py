@@ -86,7 +86,7 @@ class Reply:
             yield from self._text_pieces()
 
     def _text_pieces(self) -> Iterator[str]:
-        for token_id in self._generated_ids():
+        for token_id in self.generated_ids():
             piece = self._text.push(token_id)
             if piece:
                 yield piece
@@ -97,7 +97,8 @@ class Reply:
         if piece:
             yield piece
 
-    def _generated_ids(self) -> Iterator[int]:
+    def generated_ids(self) -> Iterator[int]:
+        """The ids as they are chosen, in place of the pieces of text."""
         sampler = Sampler(self._settings, self._end_ids)
         logits = self._decoder.read_prompt(self._inputs_embeds, self._is_cancelled)
         while logits is not None:

@@ -40,10 +40,10 @@ class ImageMemory:
             content_key(item), lambda: self._model.image_features([open_image(item)])[0]
         )
 
-    def seen_png(self, item: ImageItem) -> bytes:
+    def seenpng_bytes(self, item: ImageItem) -> bytes:
         """The picture as the model sees it, as a PNG file. Raises InvalidRequest."""
         return self._seen.get(
-            content_key(item), lambda: _png(self._model.preprocessor.as_seen(open_image(item)))
+            content_key(item), lambda: png_bytes(self._model.preprocessor.as_seen(open_image(item)))
         )
 
     def forget(self) -> None:
@@ -77,7 +77,8 @@ def content_key(item: ImageItem) -> bytes:
     return sha256(f"{item.mode} {item.size} ".encode() + item.tobytes()).digest()
 
 
-def _png(image: Image.Image) -> bytes:
+def png_bytes(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()

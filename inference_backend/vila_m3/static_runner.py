@@ -65,7 +65,7 @@ class StaticRunner:
         length = self._key_values.length
         cache = self._cache_for(length)
         if self._device.type == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         output = self._step(
             input_ids=torch.tensor([[token_id]], device=self._device),
             past_key_values=cache,

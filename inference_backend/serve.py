@@ -64,7 +64,7 @@ def serve(options: ServeOptions) -> None:
         key, key_file = find_key(options.key_file, folder.path)
         store = Store(folder)
         model = ModelProcess(load)
-        experts = ExpertProcess(LoadInstalledExperts(options.device), store)
+        experts = ExpertProcess(LoadInstalledExperts(options.device), store, make_room=model.make_room)
         settings = ServiceSettings(key, _hosts(options.host))
         manager = WeightsManager(catalogue, Downloader(weights))
         app = create_app(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from inference_backend.conversation.interfaces import ExpertCall, ExpertNote, ExpertOutcome, ExpertStep
 from inference_backend.conversation.model_cards import ModelCard
@@ -14,11 +15,15 @@ from inference_backend.runtime.process_backed import ProcessBacked
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.worker import MakeWorker, Worker
 from inference_backend.store.store import Store
-from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest
+from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ExpertDescription
 
 PATIENCE = 1.0
 """Seconds that a cancelled expert may go on before its process is killed; it loads in a moment again."""
+
+
+MakeRoom = Callable[[], Awaitable[None]]
+"""Has other users of the device give back what memory they can do without."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,11 @@ class ExpertProcess(ProcessBacked):
         store: Store,
         patience: float = PATIENCE,
         policy: RestartPolicy | None = None,
+        make_room: MakeRoom | None = None,
     ) -> None:
+        """``make_room`` is awaited where the device has too little memory; then the expert tries again."""
         super().__init__(SupervisedProcess("The expert", make_worker, ExpertError, patience, policy))
+        self._make_room = make_room
         self._store = store
 
     def descriptions(self) -> Sequence[ExpertDescription]:
@@ -94,8 +102,21 @@ class ExpertProcess(ProcessBacked):
                 files.enter_context(self._store.volumes.using(sequence.volume)) for sequence in call.sequences
             ]
             task = ExpertTask(call, volume, labelmap, tuple(sequences))
-            async for item in self._process.run(task):
+            async for item in self._with_room(task):
                 yield await self._keep(item, labelmap) if isinstance(item, ExpertOutcome) else item
+
+    async def _with_room(self, task: ExpertTask) -> AsyncIterator[Any]:
+        try:
+            async for item in self._process.run(task):
+                yield item
+        except VilaM3Error as error:
+            if error.code != "out_of_memory" or self._make_room is None:
+                raise
+        else:
+            return
+        await self._make_room()
+        async for item in self._process.run(task):
+            yield item
 
     async def _keep(self, outcome: ExpertOutcome, labelmap: Path) -> ExpertOutcome:
         if outcome.result_id is None:

@@ -35,6 +35,11 @@ class Generate:
 
 
 @dataclass(frozen=True)
+class MakeRoom:
+    """Asks to free the device's memory of all that can be computed again; answered by nothing."""
+
+
+@dataclass(frozen=True)
 class LoadVilaM3:
     """Makes the worker, in the child, with the best candidate that fits the memory that is free then.
 
@@ -81,3 +86,9 @@ class ModelProcess(ProcessBacked):
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | ReplyEnd]:
         """The reply, piece by piece, then a ReplyEnd. Raises ModelError where the process died."""
         return self._process.run(Generate(tuple(messages), sampling))
+
+    async def make_room(self) -> None:
+        """Free the device's memory of all that can be computed again; does nothing unless it is ready."""
+        if self.readiness == "ready":
+            async for _ in self._process.run(MakeRoom()):
+                pass

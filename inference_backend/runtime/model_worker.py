@@ -9,7 +9,7 @@ from typing import Any
 
 from inference_backend.conversation.interfaces import PreparedPrompt, ReplyEnd, Sampling
 from inference_backend.runtime.memory_ledger import Account, MemoryLedger
-from inference_backend.runtime.model_process import Generate, LoadVilaM3, Prepare
+from inference_backend.runtime.model_process import Generate, LoadVilaM3, MakeRoom, Prepare
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.vila_m3.engine import VilaM3Engine
 from inference_backend.vila_m3.sampling import GenerationSettings
@@ -66,11 +66,13 @@ class ModelWorker:
         return replace(self._engine.description, chosen_because=self._chosen_because)
 
     def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
-        """Answer ``Prepare`` or ``Generate``; where the device has too little memory, none stays taken."""
+        """Answer a request; where the device has too little memory, none stays taken."""
         try:
             if isinstance(request, Prepare):
                 seen = self._engine.prepare(request.messages)
                 emit(PreparedPrompt(seen.text, seen.tokens, seen.images))
+            elif isinstance(request, MakeRoom):
+                self._engine.forget()
             else:
                 self._generate(request, emit, is_cancelled)
         except ModelError as error:

@@ -40,7 +40,7 @@ class ImageMemory:
             content_key(item), lambda: self._model.image_features([open_image(item)])[0]
         )
 
-    def seenpng_bytes(self, item: ImageItem) -> bytes:
+    def seen_png(self, item: ImageItem) -> bytes:
         """The picture as the model sees it, as a PNG file. Raises InvalidRequest."""
         return self._seen.get(
             content_key(item), lambda: png_bytes(self._model.preprocessor.as_seen(open_image(item)))

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from inference_backend.runtime.expert_process import ExpertProcess
 from inference_backend.runtime.model_process import ModelProcess
 from inference_backend.runtime.supervisor import RestartPolicy
 from inference_backend.store.store import Store
-from Testing.inference_backend.runtime.workers import SlowModel, ThresholdExperts
+from Testing.inference_backend.runtime.workers import CrampedExperts, SlowModel, ThresholdExperts
 from Testing.inference_backend.service.running import RunningService, a_volume, read_events, running
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -134,3 +135,20 @@ def test_stop_ends_an_expert_that_does_not_listen_and_leaves_the_model_alone(
     assert service.model.pid == model
     assert service.experts.pid != expert
     assert not list((service.folder / "results").glob("*.partial"))
+
+
+def test_an_expert_without_room_gets_what_the_model_can_do_without_and_tries_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def make_room() -> None:
+        asked.append("room")
+
+    def cramped(store: Store) -> tuple[Any, Any]:
+        return ModelProcess(SlowModel), ExpertProcess(CrampedExperts, store, make_room=make_room)
+
+    with running(tmp_path, backends=cramped) as service:
+        volume = a_volume()
+        service.put(volume)
+        events = service.events(service.ask("Segment the lungs.", volume=volume.content_hash, modality="CT"))
+    assert any(isinstance(event.payload, ExpertResult) for event in events)
+    assert asked == ["room"]

@@ -33,7 +33,7 @@ from inference_backend.experts.registry import BrokenExpert, ExpertRegistry
 from inference_backend.imaging.volume import Volume
 from inference_backend.runtime.expert_process import ExpertTask
 from inference_backend.runtime.expert_worker import ExpertWorker
-from inference_backend.runtime.model_process import Generate, LoadVilaM3, Prepare
+from inference_backend.runtime.model_process import Generate, LoadVilaM3, MakeRoom, Prepare
 from inference_backend.store.store import read_volume
 from inference_backend.weights.candidates import Candidate
 from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, ExpertError
@@ -68,6 +68,11 @@ class TestModelWorker:
         assert all(isinstance(piece, str) for piece in pieces)
         (prepared,) = self.ask(worker, Prepare(QUESTION))
         assert end == ReplyEnd("length", prepared.tokens, 5)
+
+    def test_making_room_forgets_what_was_read(self, worker: Any) -> None:
+        expected = self.ask(worker, Generate(QUESTION, Sampling(max_tokens=5)))
+        assert self.ask(worker, MakeRoom()) == []
+        assert self.ask(worker, Generate(QUESTION, Sampling(max_tokens=5))) == expected
 
     def test_a_cancelled_reply_ends_between_tokens(self, worker: Any) -> None:
         asked: list[int] = []

@@ -136,3 +136,16 @@ class ThresholdExperts:
         volume = read_volume(request.volume)
         write_labelmap(request.labelmap, volume.with_voxels((volume.voxels > 0).astype("uint8")))
         emit(ExpertOutcome("1", 0.1, "The results are ready. ", result_id="labelmap"))
+
+
+class CrampedExperts(ThresholdExperts):
+    """Has too little memory for its first task."""
+
+    def __init__(self) -> None:
+        self._tasks = 0
+
+    def handle(self, request: ExpertTask, emit: Emit, is_cancelled: IsCancelled) -> None:
+        self._tasks += 1
+        if self._tasks == 1:
+            raise MemoryError
+        super().handle(request, emit, is_cancelled)

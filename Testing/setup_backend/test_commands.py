@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -100,6 +101,20 @@ def test_second_start_takes_no_lock_and_prints_nothing(
     assert commands.main([*ASK, "--output", "out"], tmp_path) == 0
     assert capsys.readouterr().out == ""
     assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_at_the_start_is_told_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "backend.log")
+
+    monkeypatch.setattr(commands, "_set_up", lambda *_: None)
+    monkeypatch.setattr(launcher, "interactive", refuse)
+    assert commands.main(["demo"], tmp_path) == SetupError.exit_code
+    said = capsys.readouterr().err
+    assert "No space left on device: 'backend.log'" in said
+    assert "again" in said
 
 
 def test_interrupt_is_told_and_has_its_exit_code(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from inference_backend.installation.layout import Layout
 
 BACKEND = """
 import json, os, pathlib, sys, time
-arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+pathlib.Path("backend.json").write_text(json.dumps(sys.argv[1:]))
 pathlib.Path("backend.pid").write_text(str(os.getpid()))
 print("loading", flush=True)
 if os.environ.get("BACKEND_DIES"):
@@ -76,6 +77,13 @@ def test_headless_passes_everything_on_and_its_exit_code_back(checkout: Layout) 
     for word in ("http://127.0.0.1:1", "the-key", "Segment the lungs.", "out", "--series", "2", "cxr.nii.gz"):
         assert f'"{word}' in text or f'{word}"' in text
     assert _backend_is_gone()
+
+
+def test_backend_gets_the_folder_for_scans_and_whether_to_keep_them(checkout: Layout) -> None:
+    launcher.headless(checkout, _options("--ask", "x", "--output", "out", "--store", "other", "--keep-scans"))
+    told = json.loads(Path("backend.json").read_text())
+    assert told[told.index("--store") + 1] == "other"
+    assert "--keep-scans" in told
 
 
 def test_backend_that_cannot_start_is_told_with_its_log(

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str], root: Path) -> int:
     except SetupError as error:
         print(f"\n{error.message}\n-> {error.hint}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"\n{error}\n-> Mend this and start the same command again.", file=sys.stderr)
+        return SetupError.exit_code
 
 
 def demo(layout: Layout, options: argparse.Namespace) -> int:
@@ -196,7 +199,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, help="port of the web page (default: any free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address but open no browser")
     _add_model(parser)
-    _add_keep_scans(parser)
+    _add_store(parser)
     _add_yes(parser)
     parser.set_defaults(run=demo)
 
@@ -207,7 +210,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=port, help=f"port on 127.0.0.1 (default {port}, 0: any free)"
     )
     _add_model(parser)
-    _add_keep_scans(parser)
+    _add_store(parser)
     _add_yes(parser)
     parser.set_defaults(run=serve)
 
@@ -224,7 +227,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
 
 
-def _add_keep_scans(parser: argparse.ArgumentParser) -> None:
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", type=Path, metavar="FOLDER", help="where scans and results lie meanwhile")
     parser.add_argument("--keep-scans", action="store_true", help="do not wipe the stored scans at the end")
 
 

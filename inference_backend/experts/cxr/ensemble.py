@@ -1,0 +1,176 @@
+"""The eight TorchXRayVision models and how they vote.
+
+Labels, resolutions and operating points (``models.json``) are those of torchxrayvision 1.5.7. The library
+itself is not needed: it imports torchvision, whose registry build for Linux cannot be imported beside a CPU
+torch and then breaks transformers too. The networks, a DenseNet-121 and a ResNet-50, are MONAI's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from inference_backend.experts.state_dict import fill, read_state_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LAYER = re.compile(r"(denselayer\d+)\.")
+
+_TABLE: dict[str, Any] = json.loads(Path(__file__).with_name("models.json").read_text(encoding="utf-8"))
+
+FINDINGS: tuple[str, ...] = tuple(_TABLE["findings"])
+"""In the order of the models' outputs."""
+
+MEMBERS: tuple[str, ...] = tuple(_TABLE["models"])
+RESNET = "resnet50-res512-all"
+
+_ALL, _CHEX, _NIH, _PC = (f"densenet121-res224-{name}" for name in ("all", "chex", "nih", "pc"))
+_FOUR = (_ALL, _CHEX, _PC, RESNET)
+_PUBLISHED_VOTERS: dict[str, tuple[str, ...]] = {
+    "Pneumothorax": (RESNET,),
+    "Atelectasis": _FOUR,
+    "Cardiomegaly": _FOUR,
+    "Consolidation": _FOUR,
+    "Edema": _FOUR,
+    "Effusion": _FOUR,
+    "Fracture": (_ALL, _NIH, _CHEX, RESNET),
+}
+"""Who votes on a finding in the published system; all eight on any other."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model. ``labels`` and ``thresholds`` are in the order of its outputs; nan where it has none."""
+
+    name: str
+    resolution: int
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    network: Any
+
+    def knows(self, finding: int) -> bool:
+        """Whether it was trained on this finding and has an operating point for it."""
+        return bool(self.labels[finding]) and not math.isnan(self.thresholds[finding])
+
+    def probabilities(self, image: Any) -> list[float]:
+        """For a tensor (1, 1, rows, columns); 0.5 is the operating point, and what it does not know."""
+        import torch
+
+        outputs = torch.sigmoid(self.network(self.resized(image)).float())[0].tolist()
+        return [_around_half(*pair) for pair in zip(outputs, self.thresholds, strict=True)]
+
+    def resized(self, image: Any) -> Any:
+        """The image at the resolution that it was trained on."""
+        from torch.nn.functional import interpolate
+
+        size = (self.resolution, self.resolution)
+        return interpolate(image, size=size, mode="bilinear", antialias=True)
+
+
+class Ensemble:
+    """All models, loaded."""
+
+    def __init__(self, members: Sequence[Member], device: str) -> None:
+        self.members = tuple(members)
+        self._device = device
+
+    def tensor(self, image: npt.NDArray[Any]) -> Any:
+        """An image (rows, columns) as the networks take it."""
+        import torch
+
+        return torch.from_numpy(image.copy())[None, None].to(self._device)
+
+    def vote(self, outputs: Mapping[str, Sequence[float]], as_published: bool) -> dict[str, float]:
+        """The mean probability of each finding over those who vote on it.
+
+        ``as_published`` counts the constant 0.5 of models that do not know a finding.
+        """
+        return {
+            finding: self._mean(place, finding, outputs, as_published)
+            for place, finding in enumerate(FINDINGS)
+        }
+
+    def _mean(
+        self, place: int, finding: str, outputs: Mapping[str, Sequence[float]], as_published: bool
+    ) -> float:
+        voters = _PUBLISHED_VOTERS.get(finding, MEMBERS)
+        asked = [
+            member
+            for member in self.members
+            if member.name in voters and (as_published or member.knows(place))
+        ]
+        return sum(outputs[member.name][place] for member in asked) / len(asked)
+
+
+def load_ensemble(folder: Path, device: str) -> Ensemble:
+    """The eight models of a folder of converted weights.
+
+    Raises:
+        ExpertError: a file is damaged or of another network.
+    """
+    return Ensemble([_load(name, folder, device) for name in MEMBERS], device)
+
+
+def empty_network(name: str) -> Any:
+    """The network of a model without its weights; its outputs are logits."""
+    from monai.networks.nets import DenseNet121, resnet50
+
+    if name != RESNET:
+        return DenseNet121(spatial_dims=2, in_channels=1, out_channels=len(FINDINGS))
+    return resnet50(
+        spatial_dims=2,
+        n_input_channels=1,
+        num_classes=len(FINDINGS),
+        conv1_t_size=7,
+        conv1_t_stride=2,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+
+
+def as_monai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Released weights under the names that MONAI gives to the same layers."""
+    return {
+        _LAYER.sub(r"\1.layers.", key).replace("classifier.", "class_layers.out."): tensor
+        for key, tensor in tensors.items()
+    }
+
+
+def released_file(name: str) -> str:
+    """The name of a model's file as it was released."""
+    return str(_TABLE["models"][name]["file"])
+
+
+def converted_file(name: str) -> str:
+    """Where a model's plain tensors lie in the expert's folder."""
+    return f"converted/{name}.safetensors"
+
+
+def _load(name: str, folder: Path, device: str) -> Member:
+    network = empty_network(name)
+    fill(network, as_monai_names(read_state_dict(folder / converted_file(name))), converted_file(name))
+    return member(name, network.to(device).eval().requires_grad_(False))
+
+
+def member(name: str, network: Any) -> Member:
+    """A model with a network."""
+    known = _TABLE["models"][name]
+    thresholds = (math.nan if number is None else float(number) for number in known["thresholds"])
+    return Member(name, int(known["resolution"]), tuple(known["labels"]), tuple(thresholds), network)
+
+
+def _around_half(output: float, threshold: float) -> float:
+    """The library's calibration: the operating point becomes 0.5, and so does what has none."""
+    if math.isnan(threshold):
+        return 0.5
+    if output < threshold:
+        return output / (2 * threshold)
+    return 1 - (1 - output) / (2 * (1 - threshold))

@@ -25,13 +25,13 @@ from VILAM3SlicerLib.protocol.errors import ExpertError, NotFound
 _log = logging.getLogger(__name__)
 
 
-class BrokenExpert(Expert):
-    """Stands for a plug-in that could not be loaded: never available, says why."""
+class UnavailableExpert(Expert):
+    """Is listed with the reason why it cannot run, and never offered."""
 
-    version = "unknown"
+    version = ""
 
-    def __init__(self, name: str, reason: str) -> None:
-        self.card = ModelCard(name, "unknown", "unknown", "could not be loaded", "unknown")
+    def __init__(self, card: ModelCard, reason: str) -> None:
+        self.card = card
         self._reason = reason
 
     @property
@@ -45,6 +45,15 @@ class BrokenExpert(Expert):
         self, request: ExpertRequest, report_progress: ReportProgress, is_cancelled: IsCancelled
     ) -> Segmentation | Findings:
         raise ExpertError(self._reason)
+
+
+class BrokenExpert(UnavailableExpert):
+    """Stands for a plug-in that could not be loaded."""
+
+    version = "unknown"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(ModelCard(name, "unknown", "unknown", "could not be loaded", "unknown"), reason)
 
 
 class ExpertRegistry:

@@ -44,7 +44,8 @@ def _upright(volume: Volume) -> Array:
             f"This is a volume of {volume.voxels.shape} voxels, not a radiograph.",
             "Choose a chest X-ray: an image with a single slice.",
         )
-    return np.take(turned, 0, flat[0]).T
+    upright: Array = np.take(turned, 0, flat[0]).T
+    return upright
 
 
 def _square(pixels: Array) -> Array:

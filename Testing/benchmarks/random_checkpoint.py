@@ -82,7 +82,7 @@ def _write_weights(folder: Path, shapes: Mapping[str, torch.Tensor]) -> None:
             shards.append({})
             size = 2.0 * tensor.numel()
         shards[-1][name] = tensor.shape
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         file = (
             "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"

@@ -25,7 +25,6 @@ import numpy as np
 import psutil
 import torch
 from PIL import Image
-from random_checkpoint import SHAPES, write_random_checkpoint
 
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import PUBLISHED_CARDS, compose_cards
@@ -36,6 +35,7 @@ from inference_backend.vila_m3.image_memory import png_bytes
 from inference_backend.vila_m3.messages import open_image
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.vila_m3.sampling import GenerationSettings
+from Testing.benchmarks.random_checkpoint import SHAPES, write_random_checkpoint
 
 DEMO_MODEL = Path(__file__).resolve().parents[2] / ".cache" / "demo_model"
 ROW = "{:<10}{:<26}{:>7}{:>8}{:>8}{:>12}{:>12}{:>9}{:>9}{:>10}"

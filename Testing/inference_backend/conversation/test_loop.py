@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from inference_backend.conversation.interfaces import Message
+from inference_backend.conversation.interfaces import Message, ReplyEnd
 from inference_backend.conversation.loop import Conversation, Turn
 from inference_backend.conversation.model_cards import VISTA3D, compose_cards
 from VILAM3SlicerLib.protocol.errors import TooLarge
@@ -23,7 +24,7 @@ from VILAM3SlicerLib.protocol.events import (
     Prompt,
     Text,
 )
-from VILAM3SlicerLib.protocol.messages import TurnContext
+from VILAM3SlicerLib.protocol.messages import IDENTITY, MriSequence, TurnContext, ViewGeometry
 
 CARDS = compose_cards([VISTA3D])
 QUESTION = Message("user", "Find the liver.", (b"slice",))
@@ -174,3 +175,44 @@ def test_placeholders_match_the_images_whatever_the_person_typed(
 ) -> None:
     (prompt,) = of_kind(ask(scripted_model("Yes."), Message("user", text, (b"i",) * images)), Prompt)
     assert prompt.text.count("<image>") == placeholders
+
+
+def test_images_of_four_sequences_are_named_in_their_order(
+    scripted_model: Any, liver_experts: Any, kept_images: Any
+) -> None:
+    names = ("t1c post", "t1 native", "T2 tse", "flair")
+    sequences = tuple(MriSequence(f"volume {name}", name) for name in names)
+    views = tuple(
+        ViewGeometry("published", "axial", 8, 8, IDENTITY, 1.0, 0.0, sequence.volume)
+        for sequence in sequences
+    )
+    context = TurnContext("t", "s", modality="MRI", views=views, sequences=sequences)
+    turn = Turn((Message("user", "Is there a tumor?", (b"a", b"b", b"c", b"d")),), context)
+
+    async def first_prompt() -> str:
+        conversation = Conversation(scripted_model("Yes."), liver_experts, kept_images)
+        (prompt,) = [payload async for payload in conversation.run(turn) if isinstance(payload, Prompt)]
+        return prompt.text
+
+    assert asyncio.run(first_prompt()) == (
+        "T1(contrast enhanced): <image>\n, T1: <image>\n, T2: <image>\n, FLAIR: <image>\n"
+        "These are different MRI modalities.\nIs there a tumor?"
+    )
+
+
+@pytest.mark.parametrize(("reason", "code"), [("repetition", "reply_repeats"), ("length", "reply_cut")])
+def test_a_reply_that_did_not_end_by_itself_says_so_and_usage_is_of_all_replies(
+    ask: Any, scripted_model: Any, reason: Any, code: str
+) -> None:
+    class Endless(scripted_model):  # type: ignore[misc]
+        async def reply(self, messages: Any, sampling: Any) -> Any:
+            async for piece in super().reply(messages, sampling):
+                is_end = isinstance(piece, ReplyEnd) and len(self.seen) == 2
+                yield replace(piece, finish_reason=reason) if is_end else piece
+
+    payloads = ask(Endless(TRIGGER, "no no no"))
+    assert [notice.code for notice in of_kind(payloads, Notice)] == [code]
+    answer = payloads[-1]
+    assert (answer.text, answer.finish_reason) == ("no no no", "length")
+    assert answer.prompt_tokens == 2 * 10
+    assert answer.completion_tokens == len(TRIGGER.split(" ")) + 3

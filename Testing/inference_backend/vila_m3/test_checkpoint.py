@@ -96,6 +96,7 @@ def test_rubbish_in_place_of_a_bpe_tokenizer_is_refused(copy_of_checkpoint: Call
         ("config.json", {"mm_vision_select_layer": "last"}, "layer last"),
         ("config.json", {"mm_vision_select_feature": "patch"}, "'patch'"),
         ("config.json", {"conversation_template": "hermes-2"}, "hermes-2"),
+        ("config.json", {"prompt_layout": "scattered"}, "scattered"),
         ("llm/config.json", {"architectures": ["MistralForCausalLM"]}, "MistralForCausalLM"),
         ("llm/config.json", {"max_position_embeddings": None}, "max_position_embeddings"),
         ("llm/config.json", {"tokenizer_model_max_length": "long"}, "tokenizer_model_max_length"),
@@ -197,6 +198,15 @@ def test_device_that_is_not_there_is_named(folder: Path, device: str) -> None:
 def test_unknown_precision_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidRequest, match="float8"):
         load_model(folder, precision="float8")
+
+
+@pytest.mark.parametrize(
+    ("values", "layout"),
+    [({}, "training"), ({"demo_model": True}, "lines"), ({"prompt_layout": "published"}, "published")],
+)
+def test_layout_of_prompts_is_the_checkpoints(folder: Path, values: dict[str, Any], layout: str) -> None:
+    change_json(folder / "config.json", **values)
+    assert read_checkpoint(folder).prompt_layout == layout
 
 
 def test_facts_are_read_from_the_files(folder: Path) -> None:

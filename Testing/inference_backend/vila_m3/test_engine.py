@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,19 @@ def test_measured_prepared_and_read_lengths_agree(engine: VilaM3Engine, question
     assert "".join(reply) == reply.text
     assert engine.measure([question]) == prepared.tokens == reply.usage.prompt_tokens
     assert prepared.text == engine.model.prompt([question])
+
+
+def test_every_prompt_invites_the_reply_unless_it_is_to_be_as_the_demo_serves_it(golden: Path) -> None:
+    question = [Message("user", "Is the liver normal?")]
+    ends = {}
+    for name, layout in itertools.product(("s3_vicuna3b", "s8_llama3"), (None, "published")):
+        engine = VilaM3Engine(golden / name / "checkpoint", prompt_layout=layout)  # type: ignore[arg-type]
+        ends[name[:2], engine.description.prompt_layout] = engine.prepare(question).text[-25:]
+    header = "tant<|end_header_id|>\n\n"
+    assert ends["s3", "training"].endswith("normal? ASSISTANT:")
+    assert ends["s3", "published"].endswith("normal? ")
+    assert ends["s8", "training"].endswith(header)
+    assert ends["s8", "published"].endswith(header)
 
 
 def test_prepared_images_are_what_the_model_sees(engine: VilaM3Engine, question: Message) -> None:

@@ -65,7 +65,7 @@ def test_room_for_the_experts_costs_8_bits_but_never_4() -> None:
     roomy = choose_precision(entry, gpu(24), reserved_bytes=12 * GB)
     assert roomy.precision == "int8"
     assert "12.0 GB stay free for the experts" in roomy.reason
-    tight = choose_precision(entry, gpu(20), reserved_bytes=12 * GB)
+    tight = choose_precision(entry, gpu(22), reserved_bytes=12 * GB)
     assert tight.precision == "bf16"
     assert "have to wait for room" in tight.reason
 

@@ -18,7 +18,7 @@ from inference_backend.store.store import Store
 from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ExpertDescription
 
-PATIENCE = 1.0
+PATIENCE = 0.7
 """Seconds that a cancelled expert may go on before its process is killed; it loads in a moment again."""
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, find_objects
 from scipy.spatial import KDTree
 
 from inference_backend.experts.ct_tissue import create
@@ -137,7 +137,8 @@ def hausdorff_95(found: np.ndarray, reference: np.ndarray, spacing: np.ndarray) 
     """In mm, between the outermost voxels of both; infinite where one is empty."""
     if not (found.any() and reference.any()):
         return float("inf")
-    surfaces = [np.argwhere(mask & ~binary_erosion(mask)) * spacing for mask in (found, reference)]
+    (box,) = find_objects((found | reference).astype(np.uint8))
+    surfaces = [np.argwhere(mask & ~binary_erosion(mask)) * spacing for mask in (found[box], reference[box])]
     one, other = (KDTree(points) for points in surfaces)
     ways = (other.query(surfaces[0])[0], one.query(surfaces[1])[0])
     return float(max(np.percentile(way, 95) for way in ways))

@@ -121,7 +121,8 @@ def _enlarged(heat: Array, side: int) -> Array:
     from skimage.transform import resize
 
     strength = 1 - heat if heat.min() < 0 else heat
-    return np.clip(resize(strength, (side, side), order=1), 0, 1).astype(np.float32)
+    enlarged: Array = resize(strength, (side, side), order=1)
+    return enlarged.clip(0, 1).astype(np.float32)
 
 
 def _told(name: str) -> str:

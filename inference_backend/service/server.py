@@ -63,7 +63,8 @@ def run_server(
 
 
 def server_config(app: FastAPI) -> uvicorn.Config:
-    """How uvicorn serves the app; its own access log would show queries and ids."""
+    """How uvicorn serves the app; its own access log would show queries and ids, so nothing may read it."""
+    logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
     )

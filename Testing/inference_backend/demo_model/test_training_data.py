@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -11,10 +12,10 @@ import numpy as np
 import pytest
 
 from inference_backend.conversation.interfaces import Message
-from inference_backend.demo_model.training import vocabulary
+from inference_backend.demo_model.training import dialogues, vocabulary
 from inference_backend.demo_model.training.dialogues import Dialogue, DialogueMaker, Turn
-from inference_backend.demo_model.training.held_out import HeldOut
-from inference_backend.demo_model.training.scenes import DATA, Scene, draw_scene, fits, phrasings
+from inference_backend.demo_model.training.held_out import PICTURED, HeldOut, bare, withheld_questions
+from inference_backend.demo_model.training.scenes import DATA, Scene, draw_scene, fits
 
 CALL = re.compile(r"<([^<>()]+)\(([^<>()]*)\)>")
 IMAGES = [
@@ -104,17 +105,27 @@ def test_images_and_their_places_agree(drawn: list[Dialogue]) -> None:
                 assert turn.message.text.count("<image>") == len(turn.message.images)
 
 
-def test_no_held_out_question_can_be_drawn_from_the_templates() -> None:
-    cases = HeldOut(dict.fromkeys(("CT", "MRI", "CXR", "cell imaging"), b"")).cases()
-    assert len(cases) > 250
-    templates = [*phrasings()["segment"], *phrasings()["measure"]]
-    spoken = [
-        words for group in ("tissue", "vista") for said in phrasings()[group].values() for words in said
+def test_no_question_that_the_model_is_measured_on_is_drawn(
+    drawn: list[Dialogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [
+        turn.message.text for dialogue in drawn for turn in dialogue.turns if turn.message.role == "user"
     ]
-    trained = {template.format(x=words).lower() for template in templates for words in spoken}
-    lists = [texts for texts in phrasings().values() if isinstance(texts, list)]
-    trained |= {text.lower() for texts in lists for text in texts if isinstance(text, str)}
-    assert not trained & {question(case.turns).lower() for case in cases}
+    assert not {bare(question) for question in asked} & withheld_questions()
+    often = Counter(bare(question) for question in asked).most_common(1)[0][0]
+    monkeypatch.setattr(dialogues, "withheld_questions", lambda: frozenset({often}))
+    anew = (turn.message.text for dialogue in islice(conversations(3), 2500) for turn in dialogue.turns)
+    assert often not in {bare(text) for text in anew}
+
+
+def test_the_held_out_and_the_development_questions_are_enough_and_share_none() -> None:
+    pictures = dict.fromkeys(PICTURED, b"")
+    held_out, development = (
+        {bare(question(case.turns)) for case in HeldOut(pictures, file).cases()}
+        for file in ("held_out.json", "development.json")
+    )
+    assert len(HeldOut(pictures).cases()) > 250
+    assert not held_out & development
 
 
 def question(turns: tuple[Message, ...]) -> str:

@@ -11,8 +11,10 @@ from inference_backend.conversation import wording
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import CXR
 from inference_backend.demo_model.training import replies, vocabulary
+from inference_backend.demo_model.training.held_out import bare, withheld_questions
 from inference_backend.demo_model.training.results import Result, answer, draw_failure, draw_result
 from inference_backend.demo_model.training.scenes import Request, Scene, fits, phrasings
+from inference_backend.demo_model.training.typing_style import in_context, typed
 from inference_backend.demo_model.training.vocabulary import pick
 
 _SMALL_WORDS = frozenset(
@@ -46,12 +48,22 @@ class DialogueMaker:
         self._known_modality = scene.modality
 
     def draw(self) -> Dialogue:
-        """One conversation: about half need an expert if one fits, a quarter go on after its result."""
+        """One conversation: about half need an expert if one fits, a quarter go on after its result.
+
+        None holds a question that the model is measured on.
+        """
+        while True:
+            dialogue = self._draw()
+            asked = {bare(turn.message.text) for turn in dialogue.turns if turn.message.role == "user"}
+            if not asked & withheld_questions():
+                return dialogue
+
+    def _draw(self) -> Dialogue:
         request = self._scene.draw_request(self._random)
         chance = self._random.random()
         if request is None or chance > 0.62:
             return Dialogue(self._scene, self._exchange(*self._plain()))
-        if chance > 0.08:
+        if chance > 0.11:
             return Dialogue(self._scene, self._call(request, *self._asked(request)[:1]))
         return Dialogue(self._scene, self._whole_story(request))
 
@@ -59,6 +71,10 @@ class DialogueMaker:
 
     def _asked(self, request: Request) -> tuple[str, bool]:
         """A question and whether it is about size."""
+        question, wants_size = self._bare_question(request)
+        return in_context(self._random, question), wants_size
+
+    def _bare_question(self, request: Request) -> tuple[str, bool]:
         words = phrasings()
         if request.expert == CXR.name:
             return self._said(pick(self._random, words["classify"]), request.words), False
@@ -71,12 +87,12 @@ class DialogueMaker:
         return self._said(self._command(), request.words), False
 
     def _command(self) -> str:
-        """A way to ask for a segmentation, half of them put together from parts."""
+        """A way to ask for a segmentation, nearly half of them put together from parts."""
         words = phrasings()
         chance = self._random.random()
-        if chance < 0.3:
+        if chance < 0.55:
             return pick(self._random, words["segment"])
-        if chance < 0.65:
+        if chance < 0.75:
             # Commands in made-up or odd words: what is asked for must be understood without knowing the verb.
             verb = (
                 vocabulary.word(self._random)
@@ -90,15 +106,7 @@ class DialogueMaker:
         return f"{opening}{pick(self._random, words['verbs'])} {{x}}{ending}{stop}"
 
     def _said(self, template: str, words: str = "") -> str:
-        text = template.format(x=words)
-        chance = self._random.random()
-        if chance < 0.1:
-            text = text.lower() if "<" not in text else text
-        elif chance < 0.2:
-            text = text.rstrip(".?!")
-        elif chance < 0.8:
-            text = text[:1].upper() + text[1:]
-        return text
+        return typed(self._random, template, words)
 
     def _call(self, request: Request, question: str) -> tuple[Turn, ...]:
         return self._exchange(question, replies.trigger(request.call, self._known_modality))
@@ -182,8 +190,8 @@ class DialogueMaker:
 
     def _plain(self) -> tuple[str, str]:
         draws: list[tuple[float, Callable[[], tuple[str, str] | None]]] = [
-            (0.2, self._image_kind), (0.42, self._beyond_the_experts), (0.16, self._diagnosis),
-            (0.05, self._about_experts), (0.07, self._small_talk), (0.1, self._fact),
+            (0.18, self._image_kind), (0.4, self._beyond_the_experts), (0.18, self._diagnosis),
+            (0.07, self._about_experts), (0.06, self._small_talk), (0.11, self._fact),
         ]  # fmt: skip
         weights = np.array([weight for weight, _ in draws])
         while True:
@@ -222,9 +230,8 @@ class DialogueMaker:
         phrase = pick(self._random, list(phrases))
         if _content(phrase) & fitting:
             return None
-        return self._said(template, phrase), replies.no_fitting_expert(
-            self._known_modality, self._scene.cards
-        )
+        question = in_context(self._random, self._said(template, phrase))
+        return question, replies.no_fitting_expert(self._known_modality, self._scene.cards)
 
     def _diagnosis(self) -> tuple[str, str] | None:
         trained = any(card.name in ("VISTA3D", "CXR", "BRATS") for card in self._scene.cards)
@@ -235,12 +242,16 @@ class DialogueMaker:
     def _about_experts(self) -> tuple[str, str]:
         words, cards = phrasings(), self._scene.cards
         chance = self._random.random()
-        if chance < 0.35:
+        if chance < 0.3:
             return self._said(pick(self._random, words["capability"])), replies.capability(cards)
-        if chance < 0.7 or not cards:
+        if chance < 0.55 or not cards:
             return self._said(pick(self._random, words["offered"])), replies.offered(cards)
         card = cards[int(self._random.integers(len(cards)))]
-        return pick(self._random, words["arguments"]).format(name=card.name), replies.arguments(card)
+        kind, reply = (
+            ("arguments", replies.arguments(card)), ("accuracy", replies.accuracy(card)),
+            ("overview", replies.overview(card)),
+        )[int(self._random.integers(3))]  # fmt: skip
+        return pick(self._random, words[kind]).format(name=card.name), reply
 
     def _small_talk(self) -> tuple[str, str]:
         words = phrasings()

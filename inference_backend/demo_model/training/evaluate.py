@@ -19,8 +19,7 @@ from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import compose_cards
 from inference_backend.conversation.prompting import Wording, compose
 from inference_backend.demo_model.layout import PROMPT_LAYOUT
-from inference_backend.demo_model.training.held_out import GROUPS, Case, HeldOut
-from inference_backend.demo_model.training.scenes import CELLS
+from inference_backend.demo_model.training.held_out import GROUPS, PICTURED, Case, HeldOut
 from inference_backend.demo_model.training.slices import IMAGE_SIZE, LabelledImage
 from inference_backend.experts.ct_tissue import create as create_ct_tissue
 from inference_backend.vila_m3.engine import VilaM3Engine
@@ -110,7 +109,7 @@ def by_modality(pictures: Sequence[LabelledImage]) -> Mapping[str, bytes]:
     """A picture (PNG) of each modality, noise where there is none."""
     noise = np.random.default_rng(0).integers(0, 255, (IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)
     found = {picture.modality: png(picture.pixels) for picture in reversed(pictures)}
-    return {modality: found.get(modality, png(noise)) for modality in ("CT", "MRI", "CXR", CELLS)}
+    return {modality: found.get(modality, png(noise)) for modality in PICTURED}
 
 
 def describe(

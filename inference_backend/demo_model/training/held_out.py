@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from inference_backend.conversation import wording
@@ -22,6 +24,8 @@ GROUPS = {
     "follow-ups": "follow-up questions on a result",
     "cannot judge": "asked for a diagnosis, says honestly that it cannot",
 }
+PICTURED = ("CT", "MRI", "CXR", CELLS)
+"""The modalities that the questions are about."""
 CANNOT = ("cannot", "can't", "not able", "No expert")
 
 
@@ -156,6 +160,21 @@ class HeldOut:
         tissue = create_ct_tissue().card
         for question in questions:
             yield self._ask("cannot judge", (tissue,), "CT", question, needs_one_of=CANNOT)
+
+
+@cache
+def withheld_questions() -> frozenset[str]:
+    """Every question of both files as :func:`bare` gives it: none of them may be trained on."""
+    questions: set[str] = set()
+    for file in ("held_out.json", "development.json"):
+        cases = HeldOut(dict.fromkeys(PICTURED, b""), file).cases()
+        questions.update(bare(turn.text) for case in cases for turn in case.turns if turn.role == "user")
+    return frozenset(questions)
+
+
+def bare(question: str) -> str:
+    """A question without capitals and punctuation."""
+    return " ".join(re.sub(r"[^a-z0-9 ]", " ", question.lower()).split())
 
 
 def _card(entry: Mapping[str, Any]) -> ModelCard:

@@ -42,6 +42,8 @@ def image_kind(modality: str, plane: str, region: str) -> str:
     """What kind of image this is."""
     if modality == "CXR":
         return "This is a frontal chest X-ray."
+    if not region:
+        return "This is a cell image."
     article = "an" if plane == "axial" else "a"
     return f"This is {article} {plane} {modality} image of the {region}."
 
@@ -79,6 +81,16 @@ def arguments(card: ModelCard) -> str:
     if not card.arguments:
         return f"{card.name} takes no argument."
     return f"{card.name} takes {listed(card.arguments)}."
+
+
+def accuracy(card: ModelCard) -> str:
+    """How accurate an expert is, in the words of its card."""
+    return f"The card of {card.name} says of its accuracy: {card.accuracy.rstrip('.')}."
+
+
+def overview(card: ModelCard) -> str:
+    """What an expert is, in the words of its card."""
+    return f"{card.name} is an expert for {card.modality}: {card.overview.rstrip('.')}."
 
 
 def segments(names: Sequence[str], sizes: Mapping[str, str]) -> str:

@@ -14,13 +14,10 @@ import numpy as np
 from inference_backend.conversation.model_cards import BRATS, CXR, VISTA2D, VISTA3D, ModelCard
 from inference_backend.demo_model.training import vocabulary
 from inference_backend.demo_model.training.vocabulary import pick
+from inference_backend.experts.ct_tissue import create as create_ct_tissue
 
 DATA = Path(__file__).parent / "data"
 
-TISSUE_ARGUMENTS = (
-    "everything", "lungs", "left lung", "right lung", "airways", "bone", "heart and vessels", "skin", "fat",
-    "muscle", "body",
-)  # fmt: skip
 _TISSUE_OVERVIEWS = (
     "classical segmentation of tissues by thresholds, connectivity and shape, without a trained network",
     "segments lungs, airways, bone, contrast-filled vessels and heart, skin, fat and muscle",
@@ -148,10 +145,13 @@ def other_published_experts() -> list[OfferedExpert]:
 
 
 def tissue_card(random: np.random.Generator) -> ModelCard:
-    """The card of CT_TISSUE in one of several wordings, so that its wording may change later."""
+    """The card of CT_TISSUE, half of the time in another wording, so that it may change later."""
+    card = create_ct_tissue().card
+    if random.random() < 0.5:
+        return card
     return ModelCard(
         "CT_TISSUE", "CT", "segmentation", pick(random, _TISSUE_OVERVIEWS), pick(random, _TISSUE_ACCURACY),
-        TISSUE_ARGUMENTS,
+        card.arguments,
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def with_another_view(scene: Scene, random: np.random.Generator, images: Sequenc
 def _draw_view(random: np.random.Generator, images: Sequence[Scene]) -> Scene:
     if random.random() < 0.04:
         return Scene((), "", "", None)
-    modality = pick(random, ("CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", "CXR", CELLS))
+    modality = pick(random, ("CT", "CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", CELLS))
     shown = [image for image in images if image.modality == modality]
     scene = shown[int(random.integers(len(shown)))] if shown else Scene((), CELLS, CELLS, NO_PICTURE)
     is_named = modality == CELLS or random.random() > 0.05

@@ -12,16 +12,15 @@ def _entries(text: str) -> tuple[str, ...]:
 TARGETS = _entries(
     """
     liver, spleen, pancreas, stomach, left kidney, colon, small bowel, esophagus, urinary bladder,
-    prostate, uterus, thyroid gland, brainstem, cerebellum, hippocampus, white matter, gray matter,
-    ventricles, skull, mandible, teeth, optic nerve, eyeball, cochlea, larynx, left atrium, right
-    ventricle, myocardium, pulmonary artery, aorta, vena cava, coronary arteries, portal vein, hepatic
-    vessels, bile duct, lymph nodes, liver tumor, kidney tumor, lung nodule, brain tumor, polyp, cyst,
-    aneurysm, hemorrhage, stroke lesion, plaque, effusion, pneumonia, fracture, femur, tibia, patella,
-    cartilage, meniscus, humerus, scapula, clavicle, rib, sacrum, pelvis, vertebral body, disc, spinal
-    cord, muscle, visceral fat, skin lesion, retina vessels, optic disc, macula, breast mass,
-    calcification, nucleus, cell membrane, mitochondria, neuron, bacteria, embryo, fetus head, placenta,
-    carotid artery, tendon, nerve, implant, catheter, pacemaker, lead, stent, screw, whole brain, whole
-    heart, left lung, right lung, lungs, bone, airways, body, organs, everything, vessels
+    prostate, thyroid gland, brainstem, cerebellum, hippocampus, white matter, gray matter, ventricles,
+    cochlea, larynx, pulmonary artery, aorta, vena cava, coronary arteries, portal vein,
+    hepatic vessels, bile duct, lymph nodes, liver tumor, kidney tumor, lung nodule, brain tumor, polyp,
+    cyst, aneurysm, hemorrhage, stroke lesion, plaque, effusion, pneumonia, fracture, femur, tibia,
+    patella, cartilage, meniscus, humerus, scapula, clavicle, rib, sacrum, pelvis, vertebral body, disc,
+    muscle, visceral fat, skin lesion, retina vessels, optic disc, macula, breast mass, calcification,
+    nucleus, cell membrane, mitochondria, neuron, bacteria, embryo, fetus head, placenta,
+    carotid artery, tendon, nerve, implant, catheter, lead, stent, screw, whole brain, whole heart,
+    left lung, right lung, lungs, bone, airways, body, organs, everything, vessels
     """
 )
 """What an expert may find; medical."""
@@ -30,8 +29,8 @@ THINGS = _entries(
     """
     cars, bridges, red wine, apple trees, chimneys, violins, clouds, small boats, road signs, bicycles,
     faces, penguins, wheat, old coins, stamps, butterflies, mountains, houses, windows, letters, spoons,
-    mushrooms, solar panels, ice, rivers, glaciers, craters, keyboards, shoes, gears, pipes, cracks, rust,
-    wood grain
+    mushrooms, solar panels, ice, rivers, glaciers, craters, keyboards, shoes, gears, pipes, cracks,
+    rust, wood grain
     """
 )
 """What an expert may find that no doctor asks for: only reading the card helps."""

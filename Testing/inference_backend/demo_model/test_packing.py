@@ -52,13 +52,18 @@ def dialogues(random: np.random.Generator) -> list[Dialogue]:
 
 @pytest.fixture
 def reader() -> PackReader:
+    return pack_reader(torch.float32)
+
+
+def pack_reader(frozen: torch.dtype) -> PackReader:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=257, hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=8192,
     )  # fmt: skip
     features = {key: torch.randn(49, CHANNELS) for key in (b"0", b"", b"noise")}
-    return PackReader(with_adapter(LlamaForCausalLM(config)), Projector(CHANNELS, 32), features).eval()
+    language_model = with_adapter(LlamaForCausalLM(config).to(frozen))
+    return PackReader(language_model, Projector(CHANNELS, 32), features).eval()
 
 
 @torch.no_grad()
@@ -102,3 +107,16 @@ def test_a_step_changes_adapter_and_projector_only(dialogues: list[Dialogue], re
     with_gradient = {name for name, parameter in reader.named_parameters() if parameter.grad is not None}
     assert with_gradient
     assert all("lora_" in name or name.startswith("projector.") for name in with_gradient)
+
+
+def test_frozen_weights_in_bfloat16_give_nearly_the_same_loss_and_gradients_in_float32(
+    dialogues: list[Dialogue], reader: PackReader
+) -> None:
+    packed = pack([tokenise(dialogue, ByteTokenizer()) for dialogue in dialogues])
+    exact, short = reader(packed), pack_reader(torch.bfloat16)
+    loss = short(packed)
+    assert loss.item() == pytest.approx(exact.item(), rel=0.01)
+    assert loss.item() != exact.item()
+    loss.backward()
+    trained = [weight for weight in short.parameters() if weight.requires_grad]
+    assert all(weight.grad is None or weight.grad.dtype is torch.float32 for weight in trained)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from inference_backend.demo_model import layout
 from inference_backend.demo_model.build import build
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fetch_packages(options.data)
     pictures = draw_pictures(options.data, options.seed)
     vision = _train_or_keep_vision(pictures, options)
-    _train_language(pictures, options.output, LanguagePlan(seed=options.seed, steps=options.steps))
+    plan = LanguagePlan(seed=options.seed, steps=options.steps, learning_rate=options.learning_rate)
+    _train_language(pictures, options.output, plan, options.go_on)
     metrics = {
         "seed": options.seed,
         "language_steps": options.steps,
@@ -72,13 +74,16 @@ def _train_vision(pictures: Pictures, output: Path, seed: int) -> dict[str, Any]
     return score_vision_tower(reader, pictures.held_out).as_json()
 
 
-def _train_language(pictures: Pictures, output: Path, plan: LanguagePlan) -> None:
+def _train_language(pictures: Pictures, output: Path, plan: LanguagePlan, go_on: bool) -> None:
     memory.keep_freed_memory()
     torch.manual_seed(plan.seed)
     tower = artefacts.load_vision_tower(output / layout.VISION_TOWER_FILE)
     features, scenes = feature_pool(tower, pictures.training)
-    language_model = with_adapter(load_language_base(language_file()).to(torch.bfloat16))
+    base = load_language_base(language_file()).to(torch.bfloat16)
+    language_model = with_adapter(base, output / layout.ADAPTER_FOLDER if go_on else None)
     projector = Projector(layout.VISION_TOWER["hidden_size"], layout.HIDDEN_SIZE)
+    if go_on:
+        projector.load_state_dict(load_file(output / layout.PROJECTOR_FILE))
     with tempfile.TemporaryDirectory() as folder:
         save_tokenizer(language_file(), Path(folder))
         packs = draw_packs(open_tokenizer(Path(folder)), scenes, plan.branch_slots, plan.seed)
@@ -107,6 +112,8 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder for the fetched scans")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--steps", type=int, default=LanguagePlan().steps, help="steps of the language model")
+    parser.add_argument("--learning-rate", type=float, default=LanguagePlan().learning_rate)
+    parser.add_argument("--go-on", action="store_true", help="start from the adapter and projector there")
     parser.add_argument("--keep-vision", action="store_true", help="keep the vision tower that is there")
     return parser.parse_args(arguments)
 

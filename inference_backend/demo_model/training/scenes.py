@@ -97,12 +97,16 @@ class Scene:
         return tuple(expert.card for expert in self.experts)
 
     def draw_request(self, random: np.random.Generator) -> Request | None:
-        """Something that an expert offered here can do on this image; experts and arguments drawn evenly."""
+        """Something that an expert offered here can do on this image.
+
+        Experts are drawn evenly, arguments the more often the more ways there are to ask for them.
+        """
         fitting = [expert for expert in self.experts if fits(expert.card, self.modality)]
         if not fitting:
             return None
         expert = fitting[int(random.integers(len(fitting)))]
-        argument = pick(random, list(expert.words))
+        weights = np.sqrt([len(phrases) for phrases in expert.words.values()])
+        argument = list(expert.words)[int(random.choice(len(weights), p=weights / weights.sum()))]
         return Request(
             pick(random, list(expert.words[argument])), expert.card.name, argument, expert.card.task
         )
@@ -189,7 +193,7 @@ def with_another_view(scene: Scene, random: np.random.Generator, images: Sequenc
 def _draw_view(random: np.random.Generator, images: Sequence[Scene]) -> Scene:
     if random.random() < 0.04:
         return Scene((), "", "", None)
-    modality = pick(random, ("CT", "CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", CELLS))
+    modality = pick(random, ("CT", "CT", "CT", "CT", "MRI", "MRI", "CXR", "CXR", CELLS))
     shown = [image for image in images if image.modality == modality]
     scene = shown[int(random.integers(len(shown)))] if shown else Scene((), CELLS, CELLS, NO_PICTURE)
     is_named = modality == CELLS or random.random() > 0.05
@@ -200,12 +204,12 @@ def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedEx
     kind = random.random()
     if kind < 0.05:
         return ()
-    if kind < 0.3:
+    if kind < 0.22:
         return (tissue_expert(tissue_card(random), beside_vista=False),)
-    if kind < 0.65:
+    if kind < 0.7:
         return _registered(random, modality)
     unknown = _unknown_experts(random, modality)
-    if kind < 0.72:
+    if kind < 0.77:
         mixed = [*unknown[:2], *_registered(random, modality)[:1]]
         return tuple(mixed[index] for index in random.permutation(len(mixed)))
     return tuple(unknown)

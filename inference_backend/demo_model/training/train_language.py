@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,12 +88,14 @@ class PackReader(nn.Module):
         return embeds.index_put((torch.tensor(places),), torch.stack(rows).to(embeds.dtype))
 
 
-def with_adapter(language_model: Any) -> Any:
-    """The language model with a fresh LoRA adapter on all linear layers, all else frozen."""
-    from peft import LoraConfig, get_peft_model
+def with_adapter(language_model: Any, trained_before: Path | None = None) -> Any:
+    """The language model with a LoRA adapter, fresh or from a folder, on all linear layers; all else frozen."""
+    from peft import LoraConfig, PeftModel, get_peft_model
 
     packed_attention.register()
     language_model.set_attn_implementation(packed_attention.NAME)
+    if trained_before is not None:
+        return PeftModel.from_pretrained(language_model, trained_before, is_trainable=True)
     config = LoraConfig(
         r=LORA_RANK, lora_alpha=LORA_ALPHA, target_modules=list(LORA_LAYERS), task_type="CAUSAL_LM"
     )

@@ -48,6 +48,7 @@ def test_a_sample_of_the_held_out_questions_is_answered_as_well_as_the_card_says
     [
         ("Segment the lungs.", "<CT_TISSUE(lungs)>"),
         ("Segment everything.", "<CT_TISSUE(everything)>"),
+        ("How large is the left lung?", "<CT_TISSUE(left lung)>"),
     ],
 )
 def test_the_questions_of_the_readme_call_the_expert(

@@ -89,7 +89,7 @@ class PackReader(nn.Module):
 
 
 def with_adapter(language_model: Any, trained_before: Path | None = None) -> Any:
-    """The language model with a LoRA adapter, fresh or from a folder, on all linear layers; all else frozen."""
+    """The language model with a LoRA adapter, fresh or from a folder; all else is frozen."""
     from peft import LoraConfig, PeftModel, get_peft_model
 
     packed_attention.register()

@@ -19,6 +19,7 @@ from browser_viewer.outputs import (
     MEASUREMENTS,
     REPORT,
     SEGMENTATION,
+    TRANSCRIPT,
     VIEW,
     Problem,
     check_outputs,
@@ -136,10 +137,13 @@ class HeadlessRun:
 
     def _verdict(self, turn: Turn, problems: list[Problem]) -> int:
         folder = self._options.output
-        if turn.state == "done" and not problems:
+        if turn.state != "done":
+            self._terminal.say(f"What there was until then is in {folder}: {REPORT} and {TRANSCRIPT}.")
+            return EXIT_FAILED
+        if not problems:
             self._terminal.say(f"Written to {folder}: view, segmentation, measurements, report, transcript.")
             return EXIT_DONE
-        if turn.state == "done" and not turn.segments:
+        if not turn.segments:
             self._terminal.say(
                 "The model answered without an expert, so there is no segmentation: "
                 f"{VIEW}, {SEGMENTATION} and {MEASUREMENTS} were not made. "
@@ -148,7 +152,7 @@ class HeadlessRun:
             return EXIT_INCOMPLETE
         for problem in problems:
             self._terminal.say(f"Not complete: {problem.file}: {problem.reason}.")
-        return EXIT_INCOMPLETE if turn.state == "done" else EXIT_FAILED
+        return EXIT_INCOMPLETE
 
 
 def read_key(file: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from trame.widgets import html
@@ -13,6 +14,8 @@ from trame_slicer.rca_view import register_rca_factories
 from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition
 
 from browser_viewer.slicer_views import SLICE_VIEWS, TITLES, quiet_vtk
+from VILAM3SlicerLib.scene.geometry import to_numpy
+from VILAM3SlicerLib.scene.patient_sides import patient_sides
 
 _LAYOUT = "four views"
 
@@ -94,11 +97,19 @@ def _four_views() -> Layout:
 def _slice_ui(server: Any, _view_id: str, view: Any) -> None:
     name = view.get_singleton_tag()
     _caption(name, view)
+    _patient_sides(view)
     state = connect_slice_view_slider_to_state(server, view)
     with html.Div(classes="view-slider"):
         Slider(
             typed_state=state, density="compact", theme="dark", color="#7fb4ff", track_size=2, thumb_size=12
         )
+
+
+def _patient_sides(view: Any) -> None:
+    """Letters at the edges; the page's slice views keep their planes, so they are written once."""
+    sides = patient_sides(to_numpy(view.get_view_node().GetSliceToRAS()))
+    for edge, letters in asdict(sides).items():
+        html.Div(letters, classes=f"view-side view-side-{edge}")
 
 
 def _threed_ui(_server: Any, _view_id: str, view: Any) -> None:

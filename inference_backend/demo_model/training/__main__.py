@@ -23,7 +23,13 @@ from inference_backend.demo_model.language_base import language_file, load_langu
 from inference_backend.demo_model.training import artefacts, memory
 from inference_backend.demo_model.training.evaluate import measure
 from inference_backend.demo_model.training.model_card import render_model_card
-from inference_backend.demo_model.training.pictures import Pictures, draw_pictures, feature_pool
+from inference_backend.demo_model.training.pictures import (
+    CONVERSATION_PICTURES,
+    TRAINING_PICTURES,
+    Pictures,
+    draw_pictures,
+    feature_pool,
+)
 from inference_backend.demo_model.training.sources import fetch_packages
 from inference_backend.demo_model.training.train_language import (
     LanguagePlan,
@@ -46,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     fetch_packages(options.data)
-    pictures = draw_pictures(options.data, options.seed)
+    count = CONVERSATION_PICTURES if options.keep_vision else TRAINING_PICTURES
+    pictures = draw_pictures(options.data, options.seed, count)
     vision = _train_or_keep_vision(pictures, options)
     plan = LanguagePlan(seed=options.seed, steps=options.steps, learning_rate=options.learning_rate)
     _train_language(pictures, options.output, plan, options.go_on)

@@ -29,10 +29,10 @@ class Pictures:
     held_out: list[LabelledImage]
 
 
-def draw_pictures(data: Path, seed: int) -> Pictures:
-    """Draw both pools from the fetched scans."""
+def draw_pictures(data: Path, seed: int, count: int = TRAINING_PICTURES) -> Pictures:
+    """Draw both pools from the fetched scans, ``count`` pictures to train on."""
     training = list(open_scans(data, held_out=False))
-    drawn = draw_images(training, TRAINING_PICTURES, np.random.default_rng(seed), augment=True)
+    drawn = draw_images(training, count, np.random.default_rng(seed), augment=True)
     held_out = list(open_scans(data, held_out=True))
     return Pictures(
         training=drawn,

@@ -204,12 +204,12 @@ def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedEx
     kind = random.random()
     if kind < 0.05:
         return ()
-    if kind < 0.22:
+    if kind < 0.17:
         return (tissue_expert(tissue_card(random), beside_vista=False),)
-    if kind < 0.7:
+    if kind < 0.74:
         return _registered(random, modality)
     unknown = _unknown_experts(random, modality)
-    if kind < 0.77:
+    if kind < 0.8:
         mixed = [*unknown[:2], *_registered(random, modality)[:1]]
         return tuple(mixed[index] for index in random.permutation(len(mixed)))
     return tuple(unknown)
@@ -217,7 +217,7 @@ def _draw_experts(random: np.random.Generator, modality: str) -> tuple[OfferedEx
 
 def _registered(random: np.random.Generator, modality: str) -> tuple[OfferedExpert, ...]:
     """Some of the published experts and CT_TISSUE, in the order of the product, often one that fits."""
-    with_tissue, with_vista = random.random() < 0.7, random.random() < 0.65
+    with_tissue, with_vista = random.random() < 0.55, random.random() < 0.75
     experts = [
         expert
         for expert in other_published_experts()

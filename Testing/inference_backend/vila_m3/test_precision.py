@@ -45,7 +45,7 @@ def enlarged(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_bitsandbytes
 @pytest.mark.parametrize(
-    ("precision", "stored", "bound"), [("int8", torch.int8, 0.05), ("nf4", torch.uint8, 0.25)]
+    ("precision", "stored", "bound"), [("int8", torch.int8, 0.05), ("nf4", torch.uint8, 0.35)]
 )
 def test_quantised_linear_layers_stay_near_the_exact_ones(
     enlarged: Path, precision: str, stored: torch.dtype, bound: float
@@ -55,6 +55,7 @@ def test_quantised_linear_layers_stay_near_the_exact_ones(
     assert quantised.llm.lm_head.weight.dtype.is_floating_point
     assert quantised.vision_tower.dtype == quantised.projector.layers[2].weight.dtype == quantised.dtype
     expected = logits_of(load_model(enlarged))
+    # Independent errors of a layer (1 % and 10 %) add up over some ten layers; unrelated models differ by 1.4.
     error = (logits_of(quantised) - expected).square().mean().sqrt() / expected.std()
     assert 0 < error < bound
 
@@ -133,6 +134,7 @@ def enlarge(folder: Path, shards: int, intermediate_size: int) -> None:
     config |= {"num_hidden_layers": shards * 2, "intermediate_size": intermediate_size, "hidden_size": 256}
     config |= {"num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 32}
     path.write_text(json.dumps(config))
+    torch.manual_seed(0)
     weights = LlamaForCausalLM(LlamaConfig(**config)).state_dict()
     weight_map = {}
     for shard in range(shards):

@@ -120,8 +120,8 @@ class HeadlessRun:
         (folder / REPORT).write_text(report, encoding="utf-8")
         if turn.segments and scene.rows():
             (folder / MEASUREMENTS).write_text(to_csv(scene.measurements()), encoding="utf-8")
-            scene.save_segmentation(folder / SEGMENTATION)
             await scene.surfaces_built()
+            scene.save_segmentation(folder / SEGMENTATION)
             scene.go_to(max(scene.rows(), key=lambda row: row.volume_ml).segment_id)
             views.fit_threed()
             self._picture(scene, views, status).save(folder / VIEW)

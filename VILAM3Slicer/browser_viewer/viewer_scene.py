@@ -257,9 +257,17 @@ class ViewerScene:
                 if job.step() is not None:
                     self.on_surface()
                 await asyncio.sleep(_STEP_SECONDS)
+                if job.finished and (again := self._passed_over(job)):
+                    job = self._job = SurfaceJob(self.segmentation, again)
             self.on_surface()
         except SceneError as error:
             self.on_trouble(error)
+
+    def _passed_over(self, job: SurfaceJob) -> list[str]:
+        """Segments that changed while their surface was built; Slicer draws none while one is missing."""
+        node = self.segmentation
+        missing = segments_without_surface(node) if node is not None else []
+        return [segment_id for segment_id in missing if segment_id in job.passed_over]
 
     def _cancel_surfaces(self) -> None:
         if self._job is not None:

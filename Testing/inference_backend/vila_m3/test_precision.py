@@ -55,7 +55,7 @@ def test_quantised_linear_layers_stay_near_the_exact_ones(
     assert quantised.llm.lm_head.weight.dtype.is_floating_point
     assert quantised.vision_tower.dtype == quantised.projector.layers[2].weight.dtype == quantised.dtype
     expected = logits_of(load_model(enlarged))
-    # Independent errors of a layer (1 % and 10 %) add up over some ten layers; unrelated models differ by 1.4.
+    # Errors of a layer (1 % and 10 %) add up over some ten layers; unrelated models differ by 1.4.
     error = (logits_of(quantised) - expected).square().mean().sqrt() / expected.std()
     assert 0 < error < bound
 

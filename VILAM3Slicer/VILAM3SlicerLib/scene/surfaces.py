@@ -78,6 +78,8 @@ class SurfaceJob:
         segmentation_node: the node; segments that leave it or are edited meanwhile are passed over.
         ids: which segments, in the order in which their surfaces shall come.
         python: the interpreter of the child process, one that has vtk; None for this one's.
+
+    ``passed_over`` are the ids that got no surface since they changed meanwhile, as saving changes them.
     """
 
     def __init__(self, segmentation_node: Any, ids: Sequence[str], python: str | None = None) -> None:
@@ -87,6 +89,7 @@ class SurfaceJob:
         self._work = self._run()
         self._written: dict[Any, int] = {}
         self._done = 0
+        self.passed_over: list[str] = []
         self.finished = not self._ids
 
     @property
@@ -168,6 +171,8 @@ class SurfaceJob:
                 yield None
             attached = self._attach(segment_id, result)
             self._done += 1
+            if not attached:
+                self.passed_over.append(segment_id)
             yield segment_id if attached else None
 
     def _attach(self, segment_id: str, result: Path) -> bool:

@@ -253,15 +253,19 @@ class ViewerScene:
     async def _drive(self, job: SurfaceJob) -> None:
         """Step by step, so that text goes on streaming meanwhile."""
         try:
-            while not job.finished:
-                if job.step() is not None:
-                    self.on_surface()
-                await asyncio.sleep(_STEP_SECONDS)
-                if job.finished and (again := self._passed_over(job)):
-                    job = self._job = SurfaceJob(self.segmentation, again)
+            await self._finish(job)
+            while passed_over := self._passed_over(job):
+                job = self._job = SurfaceJob(self.segmentation, passed_over)
+                await self._finish(job)
             self.on_surface()
         except SceneError as error:
             self.on_trouble(error)
+
+    async def _finish(self, job: SurfaceJob) -> None:
+        while not job.finished:
+            if job.step() is not None:
+                self.on_surface()
+            await asyncio.sleep(_STEP_SECONDS)
 
     def _passed_over(self, job: SurfaceJob) -> list[str]:
         """Segments that changed while their surface was built; Slicer draws none while one is missing."""

@@ -218,10 +218,14 @@ def test_segments_undone_or_edited_meanwhile_are_passed_over(labels, oblique, sh
     job.step()
     remove_segments(node, ["one"])
     assert run(job) == ["two"]
+    assert job.passed_over == ["one"]
     job = SurfaceJob(node, ["two"])
     job.step()
     segment_of(node, "two").GetRepresentation(LABELMAP).Modified()
     assert run(job) == []
+    assert job.passed_over == ["two"]
+    job.cancel()
+    assert job.passed_over == []
 
 
 def test_new_segments_do_not_make_slicer_build_surfaces_here(labels, oblique, show, scene, app_logic):

@@ -117,6 +117,7 @@ class SurfaceJob:
     def cancel(self) -> None:
         """End the child process and remove its files; surfaces that came stay."""
         self._work.close()
+        self.passed_over.clear()
         self.finished = True
 
     def _run(self) -> Steps:

@@ -24,6 +24,9 @@ _GIVEN = {"LoadImaged", "EnsureChannelFirstd", "EnsureTyped", "CastToTyped", "Vi
 _TRANSFORMS = {"Spacingd", "CropForegroundd", "ScaleIntensityRanged", "Orientationd", "NormalizeIntensityd"}
 """MONAI's transforms that the published bundles use; others are not made from a file's word."""
 
+_METADATA = ("configs/metadata.json", "metadata.json")
+"""Where bundles keep it: the released layout, and that of the Hugging Face edition."""
+
 
 class BundleConfig:
     """A bundle's inference configuration."""
@@ -181,3 +184,9 @@ class _Walk:
         if loop.ifs:
             raise _NotAConstant
         return [_Walk({**self._names, name: value}).value(item) for value in values]
+
+
+def bundle_version(folder: Path) -> str:
+    """The version that the bundle's metadata names, empty where there is none."""
+    metadata = next((folder / name for name in _METADATA if (folder / name).is_file()), None)
+    return str(read_json(metadata).get("version", "")) if metadata else ""

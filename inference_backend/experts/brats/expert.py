@@ -13,7 +13,7 @@ import numpy.typing as npt
 from inference_backend.conversation import wording
 from inference_backend.conversation.model_cards import BRATS
 from inference_backend.experts.brats.study import Study, read_study
-from inference_backend.experts.bundle_config import BundleConfig, read_json
+from inference_backend.experts.bundle_config import BundleConfig, bundle_version
 from inference_backend.experts.interface import (
     Expert,
     ExpertRequest,
@@ -59,9 +59,7 @@ class Brats(Expert):
 
     @cached_property
     def version(self) -> str:
-        if self.unavailable_because:
-            return ""
-        return str(read_json(self._weights.folder() / METADATA).get("version", ""))
+        return "" if self.unavailable_because else bundle_version(self._weights.folder())
 
     @property
     def unavailable_because(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_backend.conversation.model_cards import VISTA3D
+from inference_backend.experts.bundle_config import bundle_version
 from inference_backend.experts.hounsfield import require_ct
 from inference_backend.experts.interface import (
     Expert,
@@ -21,7 +22,7 @@ from inference_backend.experts.interface import (
 )
 from inference_backend.experts.precision import half_precision
 from inference_backend.experts.vista3d.memory import GIB, place
-from inference_backend.experts.vista3d.model import INFERENCE, Vista3dModel, bundle_version, weights_file
+from inference_backend.experts.vista3d.model import INFERENCE, Vista3dModel, weights_file
 from inference_backend.experts.vista3d.point_prompts import segment_at_points
 from inference_backend.experts.vista3d.sliding_window import segment
 from inference_backend.experts.vista3d.structures import Wanted, segments_of, structures_asked_for

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inference_backend.experts.bundle_config import BundleConfig, read_json
+from inference_backend.experts.bundle_config import BundleConfig, bundle_version
 from inference_backend.experts.prepared_image import PreparedImage, prepare
 from inference_backend.experts.state_dict import read_state_dict
 from inference_backend.experts.vista3d.network import ClassPrompted, build_network
@@ -22,7 +22,6 @@ WEIGHT_FILES = (
 """Where the editions keep their weights; the last two are the Hugging Face edition's."""
 
 INFERENCE = "configs/inference.json"
-METADATA = ("configs/metadata.json", "metadata.json")
 
 _STEPS = "preprocessing_transforms"
 
@@ -72,12 +71,6 @@ class Vista3dModel:
 def weights_file(folder: Path) -> Path | None:
     """The bundle's weights, of whichever edition; None where there are none."""
     return next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-
-
-def bundle_version(folder: Path) -> str:
-    """The version that the bundle's metadata names, empty where there is none."""
-    metadata = next((folder / name for name in METADATA if (folder / name).is_file()), None)
-    return str(read_json(metadata).get("version", "")) if metadata else ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from inference_backend.installation import commands, launcher
 from inference_backend.installation.errors import SetupError
 from inference_backend.installation.layout import Layout
+from VILAM3SlicerLib.protocol.messages import PromptLayout
 
 BACKEND = """
 import json, os, pathlib, sys, time
@@ -84,6 +86,18 @@ def test_backend_gets_the_folder_for_scans_and_whether_to_keep_them(checkout: La
     told = json.loads(Path("backend.json").read_text())
     assert told[told.index("--store") + 1] == "other"
     assert "--keep-scans" in told
+
+
+@pytest.mark.parametrize("wanted", get_args(PromptLayout))
+def test_backend_gets_the_layout_of_prompts_that_is_wanted(checkout: Layout, wanted: str) -> None:
+    launcher.headless(checkout, _options("--ask", "x", "--output", "out", "--prompt-layout", wanted))
+    told = json.loads(Path("backend.json").read_text())
+    assert told[told.index("--prompt-layout") + 1] == wanted
+
+
+def test_without_a_wish_the_checkpoint_chooses_its_layout(checkout: Layout) -> None:
+    launcher.headless(checkout, _options("--ask", "x", "--output", "out"))
+    assert "--prompt-layout" not in json.loads(Path("backend.json").read_text())
 
 
 def test_backend_that_cannot_start_is_told_with_its_log(

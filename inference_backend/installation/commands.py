@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from inference_backend.installation import launcher, system_check, system_packages
 from inference_backend.installation import weights as weights_commands
@@ -21,6 +22,7 @@ from inference_backend.installation.progress import Progress, duration
 from inference_backend.installation.sample_data import demo_data_steps, reference_data_steps
 from inference_backend.installation.steps import Step, run_steps
 from inference_backend.vila_m3.precision import Precision
+from VILAM3SlicerLib.protocol.messages import PromptLayout
 
 INTERRUPTED = 130
 
@@ -225,6 +227,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=list(Precision), help="of its weights (default: the best that fits)"
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--prompt-layout",
+        choices=get_args(PromptLayout),
+        help="how prompts are laid out (default: as in the model's training)",
+    )
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -76,6 +76,7 @@ def _backend(
     command += ["--port", str(port), "--parent-pid", str(os.getpid()), "--device", options.device]
     command += ["--model", options.model] if options.model else []
     command += ["--precision", options.precision] if options.precision else []
+    command += ["--prompt-layout", options.prompt_layout] if options.prompt_layout else []
     command += ["--store", str(options.store)] if options.store else []
     with _child(layout, "backend", command + ["--keep-scans"] * options.keep_scans) as child:
         yield child

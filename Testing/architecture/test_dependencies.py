@@ -15,7 +15,7 @@ SLICER_SHIPS = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core"}
 
 ALLOWED = {
     "inference_backend/imaging": {"imaging", "conversation.wording"},
-    "inference_backend/vila_m3": {"vila_m3", "torchvision_import"},
+    "inference_backend/vila_m3": {"vila_m3", "torchvision_import", "weights.permission"},
     "inference_backend/weights": {
         "weights",
         "failures",
@@ -29,6 +29,7 @@ ALLOWED = {
         "experts",
         "weights.catalogue",
         "weights.folder",
+        "weights.permission",
         "imaging",
         "conversation.interfaces",
         "conversation.model_cards",

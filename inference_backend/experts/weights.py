@@ -8,6 +8,7 @@ from typing import Protocol
 
 from inference_backend.weights.catalogue import read_catalogue
 from inference_backend.weights.folder import WeightsFolder
+from inference_backend.weights.permission import require_consent
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 
@@ -20,11 +21,12 @@ class ExpertWeights(Protocol):
 
 @dataclass(frozen=True)
 class WeightsAt:
-    """Weights in a folder that a person chose."""
+    """Weights in a folder that a person chose; those of the catalogue need consent there too."""
 
     path: Path
 
     def folder(self) -> Path:
+        require_consent(self.path)
         return self.path
 
 

@@ -19,6 +19,7 @@ from inference_backend.vila_m3.projector import Projector
 from inference_backend.vila_m3.quantisation import compute_dtype, quantisation_config, read_precision
 from inference_backend.vila_m3.templates import choose_template
 from inference_backend.vila_m3.tokenizer import open_tokenizer
+from inference_backend.weights.permission import require_consent
 from VILAM3SlicerLib.protocol.errors import CheckpointError, ModelError
 
 _LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
@@ -38,11 +39,13 @@ def load_model(
         precision: how the weights are kept, see :class:`Precision`.
 
     Raises:
+        ConsentNeeded: it is one of the catalogue's, and its licence was not accepted on this machine.
         CheckpointError: the folder is damaged or of another architecture.
         ModelError: the device is not there or has too little memory, or bitsandbytes is missing.
         InvalidRequest: the precision's name is unknown.
     """
     chosen = read_precision(precision)
+    require_consent(Path(folder))
     checkpoint = read_checkpoint(folder)
     tokenizer = open_tokenizer(checkpoint.llm.folder)
     template = choose_template(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, read_checkpoint, read_json
+from inference_backend.vila_m3.checkpoint import COPY_AGAIN, Checkpoint, read_checkpoint
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.catalogue import Catalogue, Entry, Kind, LanguageModel, Licence
 from inference_backend.weights.choice import Choice, Machine, choose_model
 from inference_backend.weights.errors import ConsentNeeded, WeightsMissing
 from inference_backend.weights.folder import WeightsFolder
-from inference_backend.weights.manifest import read_manifest
+from inference_backend.weights.permission import require_consent
 from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def candidates(wanted: str | None, catalogue: Catalogue, weights: WeightsFolder)
     folder = Path(wanted)
     if len(folder.parts) == 1 and not folder.exists():
         catalogue[wanted]  # raises NotFound, which names those that there are
-    return (_own_folder(folder, catalogue, weights),)
+    return (Candidate(folder, require_consent(folder, catalogue, weights)),)
 
 
 def _all_usable(catalogue: Catalogue, weights: WeightsFolder) -> tuple[Candidate, ...]:
@@ -63,39 +63,6 @@ def _all_usable(catalogue: Catalogue, weights: WeightsFolder) -> tuple[Candidate
     if not found:
         raise WeightsMissing("No model is here.", "setup_backend.py demo builds the demo model.")
     return tuple(found)
-
-
-def _own_folder(folder: Path, catalogue: Catalogue, weights: WeightsFolder) -> Candidate:
-    """A released model needs consent wherever its folder lies and whoever fetched it."""
-    manifest = read_manifest(folder)
-    if manifest is not None and manifest.id in catalogue:
-        entry: Entry | None = catalogue[manifest.id]
-    else:
-        entry = next((entry for entry in catalogue if _is_release(folder, entry)), None)
-    if entry is not None:
-        _require_consent(entry, folder, weights)
-    return Candidate(folder, entry)
-
-
-def _require_consent(entry: Entry, folder: Path, weights: WeightsFolder) -> None:
-    try:
-        weights.consents.require(entry, folder)
-    except ConsentNeeded as error:
-        error.hint = f"Read and accept it: setup_backend.py weights accept {entry.id} --from {folder}"
-        raise
-
-
-def _is_release(folder: Path, entry: Entry) -> bool:
-    """Whether a folder holds the licences and a language model of the size of a released model."""
-    shape, licences = entry.language_model, entry.licence.files
-    if shape is None or not licences or not all((folder / file).is_file() for file in licences):
-        return False
-    try:
-        config = read_json(folder / "llm" / "config.json")
-    except CheckpointError:  # the model's process tells what is wrong with it
-        return False
-    sizes = (config.get(name) for name in ("hidden_size", "intermediate_size", "num_hidden_layers"))
-    return tuple(sizes) == (shape.hidden_size, shape.intermediate_size, shape.layers)
 
 
 def choose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,37 +10,15 @@ import pytest
 
 from inference_backend.vila_m3.checkpoint import read_checkpoint
 from inference_backend.weights.candidates import Candidate, candidates, choose, entry_of
-from inference_backend.weights.catalogue import Catalogue, Entry, read_catalogue
+from inference_backend.weights.catalogue import Catalogue, read_catalogue
 from inference_backend.weights.choice import Machine
 from inference_backend.weights.errors import ConsentNeeded, WeightsMissing
 from inference_backend.weights.folder import WeightsFolder
-from inference_backend.weights.manifest import FileRecord, Manifest
+from Testing.inference_backend.weights.placed import consent, put
 from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, NotFound
-from VILAM3SlicerLib.protocol.weights import LicenceText
 
 CATALOGUE = read_catalogue()
 GPU = Machine("cuda", "a GPU", 24_000_000_000, can_quantise=True)
-
-
-def put(folder: WeightsFolder, entry: Entry) -> Path:
-    """An entry that is here whole, as far as its record says."""
-    place = folder.path(entry)
-    place.mkdir(parents=True)
-    for file in entry.licence.files:
-        (place / file).parent.mkdir(parents=True, exist_ok=True)
-        (place / file).write_text(f"{file} of {entry.id}")
-    Manifest(entry.id, "a test", "", "now", (FileRecord("LICENSE", 1, "0"),)).write(place)
-    return place
-
-
-def consent(folder: WeightsFolder, entry: Entry) -> None:
-    texts = [f"{file} of {entry.id}" for file in entry.licence.files]
-    hashes = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    given = [
-        LicenceText(file, sha256, text, False)
-        for file, sha256, text in zip(entry.licence.files, hashes, texts, strict=True)
-    ]
-    folder.consents.accept(entry, given, hashes, "A. Person")
 
 
 @pytest.fixture

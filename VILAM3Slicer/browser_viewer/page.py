@@ -11,11 +11,13 @@ from browser_viewer.backend_client import BackendClient
 from browser_viewer.loading import Scan
 from browser_viewer.page_downloads import Downloads, SaveScene
 from browser_viewer.page_layout import EXAMPLES
-from browser_viewer.page_rows import backend_row, behind_row, data_url, image_caption, segment_rows, turn_row
+from browser_viewer.page_rows import backend_row, data_url, page_row, segment_rows
 from browser_viewer.view_grid import ViewGrid
 from browser_viewer.viewer_scene import ViewerScene
 from VILAM3SlicerLib.chat.archive import unpack
+from VILAM3SlicerLib.chat.behind import behind_row
 from VILAM3SlicerLib.chat.presenter import Presenter
+from VILAM3SlicerLib.chat.rows import image_caption, turn_row
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
@@ -213,7 +215,7 @@ class ViewerPage:
         turn = self._presenter.turn(turn_id)
         if turn is not None:
             with self._state as state:
-                state.behind = behind_row(turn, self._presenter.shelf)
+                state.behind = page_row(behind_row(turn, self._presenter.shelf))
 
     def _on_choice(self, **_: Any) -> None:
         self._scene.modality = self._state.modality
@@ -231,7 +233,8 @@ class ViewerPage:
         rows = self._scene.rows()
         allowed = self._presenter.allowed
         with self._state as state:
-            state.turns = [turn_row(turn, rows, self._host.now()) for turn in self._presenter.turns]
+            now = self._host.now()
+            state.turns = [page_row(turn_row(turn, rows, now)) for turn in self._presenter.turns]
             state.segments = segment_rows(rows)
             state.building_surfaces = self._scene.is_building_surfaces
             state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +12,7 @@ from browser_viewer.loading import Scan
 from browser_viewer.slicer_views import add_scan
 from VILAM3SlicerLib.chat.interfaces import PackedVolume
 from VILAM3SlicerLib.chat.report import ScanFacts
+from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import ExpertResult
@@ -39,18 +39,6 @@ from VILAM3SlicerLib.scene.views import slice_view
 from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume, volume_bounds
 
 _STEP_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class SegmentRow:
-    """A segment as a list shows it; ``rgb`` is 0 to 255."""
-
-    segment_id: str
-    name: str
-    rgb: tuple[int, int, int]
-    volume_ml: float
-    visible: bool
-    source: str
 
 
 class ViewerScene:

@@ -1,0 +1,112 @@
+"""What a view shows of a turn, in words, while it runs and after."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from VILAM3SlicerLib.chat.behind import behind_row
+from VILAM3SlicerLib.chat.rows import SegmentRow, turn_row
+from VILAM3SlicerLib.protocol.errors import ErrorBody
+from VILAM3SlicerLib.protocol.events import (
+    Answer,
+    ExpertCalled,
+    ExpertFailed,
+    ExpertProgress,
+    ExpertResult,
+    Finding,
+    LegendEntry,
+    Prompt,
+    SeenImage,
+    SegmentInfo,
+    Text,
+)
+
+TRIGGER = "<CT_TISSUE(lungs)>"
+CALL = ExpertCalled("c1", 0, "CT_TISSUE", "lungs", "1.0", TRIGGER, TRIGGER)
+SEEN, OVERLAY = "bb" * 32, "ff" * 32
+LUNGS = (
+    SegmentInfo("left lung", (1,), "Lung", 4000, 2104.46, (0.0, 0.0, 0.0)),
+    SegmentInfo("right lung", (2,), "Lung", 0, 0.0, None),
+)
+LEGEND = (LegendEntry("red", (1.0, 0.0, 0.5), "left lung"),)
+RESULT = ExpertResult("c1", "CT_TISSUE", "1.0", "lungs", 2.0, "The results", OVERLAY, "r1", LUNGS, LEGEND)
+ON_SCREEN = [SegmentRow("id1", "left lung", (10, 20, 30), 2104.46, True, "CT_TISSUE 1.0")]
+
+
+@pytest.fixture
+def called(talk):
+    talk.transport.images = {SEEN: b"seen", OVERLAY: b"overlay"}
+    talk.ask()
+    talk.say(Prompt(0, "USER: <image>", 40, (SeenImage("aa", SEEN),)), Text(0, TRIGGER), CALL)
+    return talk
+
+
+def row(talk, segments=()):
+    return turn_row(talk.turn, segments, talk.host.clock)
+
+
+def test_time_still_needed_follows_from_the_pace_so_far(called):
+    called.host.clock += 8
+    (expert,) = row(called).experts
+    assert (expert.state, expert.elapsed, expert.expected) == ("running", "8 s", "")
+    called.say(ExpertProgress("c1", 0.25, "Growing"))
+    (expert,) = row(called).experts
+    assert (expert.percent, expert.detail, expert.expected) == (25, "Growing", "about 24 s more")
+    called.say(RESULT)
+    assert row(called).experts[0].expected == ""
+
+
+def test_an_empty_structure_is_not_counted_as_found(called):
+    called.say(RESULT)
+    assert row(called).experts[0].detail == "1 of 2 structures found in 2.0 s"
+
+
+def test_findings_without_segments_are_summed_up_by_the_strongest(called):
+    findings = (Finding("Edema", 0.21), Finding("Effusion", 0.84))
+    called.say(ExpertResult("c1", "CXR", "1", "", 1.5, "Findings", findings=findings))
+    assert row(called).experts[0].detail == "2 findings rated, highest Effusion 0.84 in 1.5 s"
+
+
+def test_answer_leads_only_to_segments_on_the_screen(called):
+    words = "The left lung is red, the right lung is missing."
+    called.say(RESULT, Text(1, words), Answer(1, words, "stop", 10, 3, "demo", 1.0))
+    shown = row(called, ON_SCREEN)
+    assert "".join(span.text for span in shown.paragraphs) == words
+    assert [(span.text, span.segment) for span in shown.paragraphs if span.segment] == [
+        ("left lung", "left lung"),
+        ("red", "left lung"),
+    ]
+    (colour,) = [span for span in shown.paragraphs if span.stands_for]
+    assert (colour.colour, colour.stands_for) == ("rgb(10, 20, 30)", "left lung")
+    assert shown.source == "Written by demo, with the result of CT_TISSUE 1.0"
+
+
+def test_behind_the_scenes_has_prompt_pictures_result_and_times(called):
+    words = "It measures 2104 mL."
+    called.host.clock += 3
+    called.say(RESULT, Text(1, words), Answer(1, words, "stop", 60, 12, "demo", 1.0))
+    behind = behind_row(called.turn, called.presenter.shelf)
+    assert [image.png for image in behind.sent] == [image.png for image in called.turn.question.images]
+    assert (behind.replies[0].prompt, behind.replies[0].seen) == ("USER: <image>", (b"seen",))
+    (expert,) = behind.experts
+    assert (expert.trigger, expert.overlay, expert.feedback) == (TRIGGER, b"overlay", "The results")
+    assert [(entry.colour, entry.text) for entry in expert.legend] == [("rgb(255, 0, 128)", "left lung")]
+    assert json.loads(expert.raw)["segments"][0]["volume_ml"] == 2104.46
+    assert {row.what: row.value for row in behind.times}["Tokens"] == "60 in, 12 out"
+
+
+def test_behind_the_scenes_shows_why_an_expert_failed(called):
+    error = ErrorBody("expert_failed", "No lungs here.")
+    called.say(ExpertFailed("c1", "CT_TISSUE", error, "The expert failed."))
+    (expert,) = behind_row(called.turn, called.presenter.shelf).experts
+    assert json.loads(expert.raw)["error"]["message"] == "No lungs here."
+    assert expert.feedback == "The expert failed."
+
+
+@pytest.mark.parametrize(
+    ("millilitres", "words"), [(2104.46, "2,104 mL"), (9.96, "10.0 mL"), (0.04, "0.0 mL")]
+)
+def test_sizes_read_as_people_write_them(millilitres, words):
+    assert SegmentRow("id", "name", (0, 0, 0), millilitres, True, "").size == words

@@ -1,0 +1,173 @@
+"""The conversation and the segments as a view shows them, in words: pure functions, no toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from VILAM3SlicerLib.chat.links import linked
+from VILAM3SlicerLib.chat.turn import ExpertRun, Turn
+from VILAM3SlicerLib.protocol.errors import ErrorBody
+from VILAM3SlicerLib.protocol.events import Finding
+from VILAM3SlicerLib.protocol.messages import ViewGeometry
+
+MODES = {"as_seen": "as seen", "published": "whole slice"}
+
+_EARLIEST_FORECAST = 0.05
+"""The fraction of an expert's work below which nothing is said of the time that it will take."""
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """A segment as a list shows it; ``rgb`` is 0 to 255."""
+
+    segment_id: str
+    name: str
+    rgb: tuple[int, int, int]
+    volume_ml: float
+    visible: bool
+    source: str
+
+    @property
+    def size(self) -> str:
+        """The volume in words."""
+        return f"{self.volume_ml:,.0f} mL" if self.volume_ml >= 10 else f"{self.volume_ml:.1f} mL"
+
+
+@dataclass(frozen=True)
+class AnswerSpan:
+    """A piece of an answer. ``segment`` is the segment on the screen that it leads to, empty for none;
+    ``stands_for`` is the segment where the text has the colour of the model's overlay instead of the name."""
+
+    text: str
+    segment: str = ""
+    colour: str = ""
+    stands_for: str = ""
+
+
+@dataclass(frozen=True)
+class ExpertRow:
+    """An expert at work, done or failed; ``percent`` is 0 to 100, ``expected`` empty where nobody knows."""
+
+    name: str
+    arguments: str
+    version: str
+    state: str
+    detail: str
+    percent: int
+    elapsed: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class TurnRow:
+    """A turn as the transcript shows it; ``image`` is the PNG of the first picture sent."""
+
+    id: str
+    question: str
+    image: bytes | None
+    caption: str
+    state: str
+    running: bool
+    activity: str
+    elapsed: str
+    paragraphs: tuple[AnswerSpan, ...]
+    experts: tuple[ExpertRow, ...]
+    notices: tuple[str, ...]
+    error: ErrorBody | None
+    source: str
+
+
+def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
+    """A turn at the moment ``now`` of the presenter's clock, with links to the segments on the screen."""
+    image = turn.question.images[0] if turn.question.images else None
+    return TurnRow(
+        id=turn.turn_id,
+        question=turn.question.text,
+        image=image.png if image else None,
+        caption=image_caption(image.geometry) if image else "",
+        state=turn.state,
+        running=turn.is_running,
+        activity=turn.activity,
+        elapsed=f"{turn.seconds(now):.1f} s",
+        paragraphs=answer_spans(turn, segments),
+        experts=tuple(_expert_row(run, now) for run in turn.experts),
+        notices=tuple(notice.message for notice in turn.notices),
+        error=turn.error,
+        source=_source(turn),
+    )
+
+
+def image_caption(geometry: ViewGeometry) -> str:
+    """Plane, extent and window of an image, in words."""
+    window = f"W {geometry.window:.0f} L {geometry.level:.0f}"
+    return f"{geometry.plane}, {MODES[geometry.mode]}, {geometry.columns} × {geometry.rows} px, {window}"
+
+
+def css_colour(rgb: Sequence[int]) -> str:
+    """A colour, each channel 0 to 255, as style sheets of a browser and of Qt take it."""
+    return f"rgb({rgb[0]}, {rgb[1]}, {rgb[2]})"
+
+
+def answer_spans(turn: Turn, segments: Sequence[SegmentRow]) -> tuple[AnswerSpan, ...]:
+    """The answer so far, split where it names a segment or a colour of the model's overlay."""
+    colours = {row.name: css_colour(row.rgb) for row in segments}
+    spans = linked(turn.text, [segment.name for segment in turn.segments], turn.legend)
+    return tuple(
+        AnswerSpan(
+            text=span.text,
+            segment=span.segment if span.segment in colours else "",
+            colour=colours.get(span.segment or "", ""),
+            stands_for=(span.segment or "") if span.names_colour else "",
+        )
+        for span in spans
+    )
+
+
+def _expert_row(run: ExpertRun, now: float) -> ExpertRow:
+    state = "failed" if run.failure else "done" if run.result else "running"
+    return ExpertRow(
+        name=run.call.expert,
+        arguments=run.call.arguments,
+        version=run.call.version,
+        state=state,
+        detail=_expert_detail(run),
+        percent=round(100 * run.fraction),
+        elapsed=f"{now - run.started:.0f} s",
+        expected=_expected(run, now),
+    )
+
+
+def _expert_detail(run: ExpertRun) -> str:
+    if run.failure:
+        return run.failure.error.message
+    if run.result is None:
+        return run.message or "starts"
+    seconds = f" in {run.result.seconds:.1f} s"
+    if run.result.findings and not run.result.segments:
+        return _strongest(run.result.findings) + seconds
+    found = sum(1 for segment in run.result.segments if segment.voxel_count)
+    return f"{found} of {len(run.result.segments)} structures found{seconds}"
+
+
+def _strongest(findings: Sequence[Finding]) -> str:
+    """The finding with the highest probability, and how many there are."""
+    first = max(findings, key=lambda finding: finding.probability)
+    return f"{len(findings)} findings rated, highest {first.name} {first.probability:.2f}"
+
+
+def _expected(run: ExpertRun, now: float) -> str:
+    """The time still needed at the pace so far."""
+    if not run.is_running or not _EARLIEST_FORECAST <= run.fraction < 1.0:
+        return ""
+    rest = (now - run.started) * (1.0 - run.fraction) / run.fraction
+    return f"about {max(rest, 1.0):.0f} s more"
+
+
+def _source(turn: Turn) -> str:
+    """What a finished answer rests on."""
+    if turn.answer is None:
+        return ""
+    experts = [f"{run.call.expert} {run.call.version}" for run in turn.experts if run.result]
+    rests = f", with the result of {' and '.join(experts)}" if experts else ""
+    return f"Written by {turn.answer.model}{rests}"

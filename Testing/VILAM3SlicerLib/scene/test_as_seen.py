@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
-from VILAM3SlicerLib.scene.as_seen import see
+from VILAM3SlicerLib.scene.as_seen import see, whole_view
 from VILAM3SlicerLib.scene.capture import capture
 
 SHAPE = (38, 46, 30)
@@ -203,10 +203,10 @@ def test_colour_is_refused(oblique, make_volume, make_view, scene):
 
 def test_as_seen_follows_zoom_and_scroll(voxels, oblique, make_volume, make_view):
     view = make_view(make_volume(voxels, oblique))
-    before = see(view).pixel_to_ras
+    before = see(view, view.background, whole_view(view)).pixel_to_ras
     width, height, depth = view.node.GetFieldOfView()
     view.node.SetFieldOfView(width / 2, height / 2, depth)
     view.node.SetSliceOffset(view.node.GetSliceOffset() + 3.0)
-    after = see(view).pixel_to_ras
+    after = see(view, view.background, whole_view(view)).pixel_to_ras
     assert np.linalg.norm(after[:3, 0]) == pytest.approx(np.linalg.norm(before[:3, 0]) / 2)
     assert after[2, 3] == pytest.approx(before[2, 3] + 3.0)

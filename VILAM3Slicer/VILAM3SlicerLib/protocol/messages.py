@@ -57,6 +57,17 @@ class PointPrompt:
     is_positive: bool = True
 
 
+@dataclass(frozen=True)
+class BoxRegion:
+    """A box that the person drew to ask about what lies in it; the question's images show no more.
+
+    ``box_to_ras`` maps the cube from -0.5 to 0.5 along each axis to RAS in mm, in the volume's own frame
+    (before any parent transform): its columns are the box's edges, then its middle.
+    """
+
+    box_to_ras: Matrix
+
+
 MriRole = Literal["T1c", "T1", "T2", "FLAIR", ""]
 """What an MRI sequence is; empty where the person did not say so: then its name decides."""
 
@@ -76,7 +87,7 @@ class TurnContext:
 
     ``turn_id`` is chosen by the client (a UUID) and names the turn for cancelling and reading again.
     ``views`` belong to the images of the newest user message, in their order. ``sequences`` are the volumes
-    of an MRI study, ``volume`` among them.
+    of an MRI study, ``volume`` among them. ``points`` and ``box`` were placed for this question.
     """
 
     turn_id: str
@@ -86,6 +97,7 @@ class TurnContext:
     views: tuple[ViewGeometry, ...] = ()
     points: tuple[PointPrompt, ...] = ()
     sequences: tuple[MriSequence, ...] = ()
+    box: BoxRegion | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import MriRole
@@ -21,6 +22,27 @@ _PATTERNS: tuple[tuple[MriRole, str], ...] = (
     ("FLAIR", r"flair\w*|\w*flair|dark.?fluid|tirm|t2-?f"),
     ("T2", r"t2(?![*\d])\w*"),
 )
+
+
+@dataclass(frozen=True)
+class SequenceCandidate:
+    """A volume that may be a sequence of the study that is talked about, as a front end knows it.
+
+    ``key`` names it within the front end, ``description`` is its DICOM series description where that is
+    known, ``size`` counts voxels along I, J and K. ``patient`` is equal for volumes of one patient and empty
+    where nothing is known; it is compared here and goes nowhere else.
+    """
+
+    key: str
+    name: str
+    description: str = ""
+    size: tuple[int, int, int] = (0, 0, 0)
+    patient: str = ""
+
+    @property
+    def role(self) -> MriRole:
+        """What its description says it is, else its name; empty where neither does."""
+        return guess_role(self.description) or guess_role(self.name)
 
 
 def guess_role(name: str) -> MriRole:

@@ -1,7 +1,8 @@
-"""The slice on the screen, resliced from the volume's data."""
+"""The slice on the screen, or a part of it, resliced from the volume's data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,37 +14,75 @@ from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.arrays import Array, as_numpy
 from VILAM3SlicerLib.scene.geometry import Affine, ijk_to_ras, invert, to_vtk, world_to_ras
 from VILAM3SlicerLib.scene.picture import Picture, apply_window
+from VILAM3SlicerLib.scene.region import Rectangle
 from VILAM3SlicerLib.scene.views import SliceView
 
 Mask = npt.NDArray[np.bool_]
 
+REGION_PIXELS = 384
+"""A part of the view gets so many pixels along its longer side at least: what the published models read."""
 
-def see(view: SliceView) -> Picture:
-    """The view's plane, field of view, slab, interpolation and window; black outside the volume.
 
-    The volume must have passed ``volumes.check_volume``.
+@dataclass(frozen=True)
+class Frame:
+    """Where pixels lie on a view's screen: the first one at ``x`` and ``y``, from the BOTTOM left, then each
+    ``step`` screen pixels on."""
+
+    x: float
+    y: float
+    step: float
+    columns: int
+    rows: int
+
+    @property
+    def to_xy(self) -> Affine:
+        """4x4, pixel (column, row from the BOTTOM, 0, 1) to the screen."""
+        matrix = np.diag([self.step, self.step, 1.0, 1.0])
+        matrix[:2, 3] = self.x, self.y
+        return matrix
+
+
+def whole_view(view: SliceView) -> Frame:
+    """All of the screen.
 
     Raises:
         SceneError: the view has no size yet.
     """
-    node = view.background
     if min(view.size) < 1:
         raise SceneError(f"The view {view.name} has no size yet.", "Show the view and ask again.")
-    xy_to_ras = world_to_ras(node) @ view.xy_to_world
-    values, inside = _reslice(view, invert(ijk_to_ras(node)) @ xy_to_ras)
+    return Frame(0.0, 0.0, 1.0, *view.size)
+
+
+def part_of_view(rectangle: Rectangle) -> Frame:
+    """A rectangle of the screen, in pixels as fine as the model's where the screen's are coarser."""
+    left, right, bottom, top = rectangle
+    longer = max(right - left, top - bottom)
+    step = min(1.0, max(longer, 1e-3) / (REGION_PIXELS - 1))
+    return Frame(left, bottom, step, round((right - left) / step) + 1, round((top - bottom) / step) + 1)
+
+
+def see(view: SliceView, node: Any, frame: Frame) -> Picture:
+    """A volume in the view's plane, with its slab and interpolation; black outside the volume.
+
+    The window is that of the volume, the matrix of the picture leads to the volume's own frame. The volume
+    must have passed ``volumes.check_volume``.
+    """
+    to_ras = world_to_ras(node) @ view.xy_to_world @ frame.to_xy
+    values, inside = _reslice(view, node, frame, invert(ijk_to_ras(node)) @ to_ras)
     display = node.GetDisplayNode()
     window, level = _window_level(node)
     grey = _tones(display)[apply_window(values, window, level)]
-    return Picture(np.where(inside, grey, np.uint8(0))[::-1], _from_the_top(xy_to_ras, view), window, level)
+    pixels = np.where(inside, grey, np.uint8(0))[::-1]
+    return Picture(pixels, _from_the_top(to_ras, frame.rows), window, level)
 
 
-def _reslice(view: SliceView, xy_to_ijk: Affine) -> tuple[Array, Mask]:
-    """Voxel values at the view's pixels, whether they lie in the volume; (rows from the BOTTOM, columns)."""
-    columns, rows = view.size
+def _reslice(view: SliceView, node: Any, frame: Frame, to_ijk: Affine) -> tuple[Array, Mask]:
+    """Voxel values at the pixels, whether they lie in the volume; (rows from the BOTTOM, columns)."""
+    columns, rows = frame.columns, frame.rows
     shown = view.logic.GetBackgroundLayer().GetReslice()
     reslice = vtkImageReslice()
-    reslice.SetInputData(view.background.GetImageData())
-    reslice.SetResliceAxes(to_vtk(xy_to_ijk))
+    reslice.SetInputData(node.GetImageData())
+    reslice.SetResliceAxes(to_vtk(to_ijk))
     reslice.SetOutputOrigin(0, 0, 0)
     reslice.SetOutputSpacing(1, 1, 1)
     reslice.SetOutputExtent(0, columns - 1, 0, rows - 1, 0, 0)
@@ -89,9 +128,9 @@ def _tones(display: Any) -> npt.NDArray[np.uint8]:
     return tones[:, 0].copy() if is_grey else plain
 
 
-def _from_the_top(xy_to_ras: Affine, view: SliceView) -> Affine:
+def _from_the_top(to_ras: Affine, rows: int) -> Affine:
     """Screen rows count from the bottom, image rows from the top."""
     flip = np.diag([1.0, -1.0, 1.0, 1.0])
-    flip[1, 3] = view.size[1] - 1
-    matrix: Affine = xy_to_ras @ flip
+    flip[1, 3] = rows - 1
+    matrix: Affine = to_ras @ flip
     return matrix

@@ -6,7 +6,8 @@ view and window; ``published`` takes the whole axial slice as the released check
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,19 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.messages import ViewGeometry, ViewMode
 from VILAM3SlicerLib.scene.arrays import as_vtk
-from VILAM3SlicerLib.scene.as_seen import see
-from VILAM3SlicerLib.scene.geometry import plane_name, to_wire, transform_point, world_to_ras
+from VILAM3SlicerLib.scene.as_seen import part_of_view, see, whole_view
+from VILAM3SlicerLib.scene.geometry import (
+    Affine,
+    plane_name,
+    ras_to_world,
+    to_frame_of,
+    to_wire,
+    transform_point,
+    world_to_ras,
+)
 from VILAM3SlicerLib.scene.picture import Picture
 from VILAM3SlicerLib.scene.published import publish
+from VILAM3SlicerLib.scene.region import cut_out, rectangle_of
 from VILAM3SlicerLib.scene.views import SliceView
 from VILAM3SlicerLib.scene.volumes import check_volume
 
@@ -33,7 +43,13 @@ class CapturedView:
     geometry: ViewGeometry
 
 
-def capture(view: SliceView, mode: ViewMode, modality: str, volume: str | None = None) -> CapturedView:
+def capture(
+    view: SliceView,
+    mode: ViewMode,
+    modality: str,
+    volume: str | None = None,
+    box_to_world: Affine | None = None,
+) -> CapturedView:
     """What a slice view shows of its background volume.
 
     Args:
@@ -41,17 +57,50 @@ def capture(view: SliceView, mode: ViewMode, modality: str, volume: str | None =
         mode: ``as_seen`` or ``published``.
         modality: CT, MRI, ...; chooses the window of ``published``.
         volume: the volume's content hash, to be told with the picture.
+        box_to_world: a box that the picture shall show and nothing else, see ``region.rectangle_of``.
 
     Raises:
-        SceneError: the view shows no volume or has no size.
+        SceneError: the view shows no volume or has no size, or the box lies beside the slice.
         UnsupportedVolume: see ``volumes.check_volume``.
     """
     node = view.background
     if node is None:
         raise SceneError(f"The view {view.name} shows no scan.", "Load a scan or show one in this view.")
     check_volume(node)
-    picture = see(view) if mode == "as_seen" else publish(node, _centre(view, node), modality)
+    picture = _picture(view, node, mode, modality, box_to_world)
     return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume))
+
+
+def capture_all(
+    view: SliceView, nodes: Sequence[Any], mode: ViewMode, modality: str, box_to_world: Affine | None = None
+) -> list[CapturedView]:
+    """The same place in several volumes, as ``capture``: each in its own window.
+
+    Where they lie is told in the frame of the view's background volume, as their voxels are (see
+    ``volumes.read_volume``).
+    """
+    views = []
+    for node in nodes:
+        check_volume(node)
+        picture = _picture(view, node, mode, modality, box_to_world)
+        in_frame = to_frame_of(view.background, node) @ picture.pixel_to_ras
+        picture = replace(picture, pixel_to_ras=in_frame)
+        views.append(CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, None)))
+    return views
+
+
+def _picture(
+    view: SliceView, node: Any, mode: ViewMode, modality: str, box_to_world: Affine | None
+) -> Picture:
+    if mode == "published":
+        whole = publish(node, _centre(view, node), modality)
+        if box_to_world is None:
+            return whole
+        return cut_out(whole, rectangle_of(box_to_world, ras_to_world(node) @ whole.pixel_to_ras))
+    frame = whole_view(view)
+    if box_to_world is not None:
+        frame = part_of_view(rectangle_of(box_to_world, view.xy_to_world))
+    return see(view, node, frame)
 
 
 def _centre(view: SliceView, node: Any) -> tuple[float, float, float]:

@@ -101,6 +101,19 @@ def world_to_ras(node: Any) -> Affine:
     return invert(ras_to_world(node))
 
 
+def to_frame_of(frame_node: Any, node: Any) -> Affine:
+    """The RAS frame of one node to that of another; exactly the identity under the same transform.
+
+    Raises:
+        UnsupportedVolume: a parent transform is not linear.
+    """
+    if node.GetParentTransformNode() is frame_node.GetParentTransformNode():
+        ras_to_world(node)
+        return np.eye(4)
+    change: Affine = world_to_ras(frame_node) @ ras_to_world(node)
+    return change
+
+
 def world_box(to_world: Affine, low: Sequence[float], high: Sequence[float]) -> tuple[float, ...]:
     """The box around a box whose corners a matrix moves: lowest and highest R, A and S in turn."""
     corners = [transform_point(to_world, corner) for corner in product(*zip(low, high, strict=True))]

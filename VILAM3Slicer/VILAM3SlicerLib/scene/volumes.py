@@ -12,7 +12,7 @@ from VILAM3SlicerLib.protocol.content_hash import VolumeDigest
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, nrrd_header
 from VILAM3SlicerLib.scene.arrays import Array, image_array
-from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_wire, world_box
+from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_frame_of, to_wire, world_box
 
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed in about 3 ms, so that a user interface can breathe between two pieces."""
@@ -62,8 +62,12 @@ def voxel_array(node: Any) -> Array:
     return image_array(node.GetImageData())
 
 
-def read_volume(node: Any) -> NrrdVolume:
+def read_volume(node: Any, frame_node: Any = None) -> NrrdVolume:
     """The volume as it goes over the wire, in its own RAS frame: a linear parent transform is left out.
+
+    Args:
+        frame_node: another volume in whose RAS frame it shall lie, as a sequence that was registered to it
+            by a transform.
 
     The voxels are a view of the node's memory, so a change of the node shows in them; 64-bit integers, which
     the wire has not, are copied into 32 bits.
@@ -75,7 +79,10 @@ def read_volume(node: Any) -> NrrdVolume:
     array = _wire_array(voxel_array(node), node.GetName())
     k, j, i = array.shape
     voxels = memoryview(array.reshape(-1).view(np.uint8).data)
-    return NrrdVolume(array.dtype.name, (i, j, k), to_wire(ijk_to_ras(node)), voxels)
+    matrix = ijk_to_ras(node)
+    if frame_node is not None:
+        matrix = to_frame_of(frame_node, node) @ matrix
+    return NrrdVolume(array.dtype.name, (i, j, k), to_wire(matrix), voxels)
 
 
 def _wire_array(array: Array, name: str) -> Array:

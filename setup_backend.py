@@ -4,6 +4,7 @@
     python3 setup_backend.py demo      everything for a chat with the sample scan, in the browser
     python3 setup_backend.py test      everything for the tests, then ruff, mypy and pytest
     python3 setup_backend.py serve     the backend alone
+    python3 setup_backend.py install   a backend in a folder of its own, as the Slicer module does; uninstall
     python3 setup_backend.py weights   list, download, verify or remove models' weights
     python3 setup_backend.py doctor    what this machine has and lacks
 

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how prompts are laid out (default: as in the checkpoint's training)",
     )
     command.add_argument("--parent-pid", type=int, help="end when this process has ended")
+    command.add_argument("--watch-stdin", action="store_true", help="end when standard input is closed")
     return parser
 
 

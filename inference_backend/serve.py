@@ -15,7 +15,7 @@ from inference_backend.runtime.model_process import LoadVilaM3, ModelProcess
 from inference_backend.service.app import create_app
 from inference_backend.service.server import address, listen, print_ready_line, run_server
 from inference_backend.service.settings import ServiceSettings
-from inference_backend.store.folder import ServiceFolder, default_root
+from inference_backend.store.folder import ServiceFolder
 from inference_backend.store.store import Store
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.candidates import candidates
@@ -25,6 +25,7 @@ from inference_backend.weights.folder import WeightsFolder
 from inference_backend.weights.manager import WeightsManager
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import PromptLayout
+from VILAM3SlicerLib.protocol.places import ADDRESS_FILE, KEY_FILE, store_folder
 
 KEY_VARIABLE = "VILAM3_KEY"
 MIN_KEY_LENGTH = 16
@@ -45,6 +46,7 @@ class ServeOptions:
     store: Path | None = None
     keep_scans: bool = False
     parent_pid: int | None = None
+    watch_stdin: bool = False
     prompt_layout: PromptLayout | None = None
 
 
@@ -60,7 +62,7 @@ def serve(options: ServeOptions) -> None:
     catalogue, weights = read_catalogue(), WeightsFolder()
     load = what_to_load(options, catalogue, weights)
     listener = listen(options.host, options.port)
-    with listener, ServiceFolder(options.store or default_root(), options.keep_scans) as folder:
+    with listener, ServiceFolder(options.store or store_folder(), options.keep_scans) as folder:
         key, key_file = find_key(options.key_file, folder.path)
         store = Store(folder)
         model = ModelProcess(load)
@@ -71,7 +73,13 @@ def serve(options: ServeOptions) -> None:
             settings, store, model, experts, Conversation(model, experts, store).run, weights=manager
         )
         url = address(listener)
-        run_server(app, listener, lambda: print_ready_line(url, key_file), options.parent_pid)
+
+        def ready() -> None:
+            if key_file == str(folder.path / KEY_FILE):  # so that a front end of the same person finds it
+                _write_for_owner(folder.path / ADDRESS_FILE, url)
+            print_ready_line(url, key_file)
+
+        run_server(app, listener, ready, options.parent_pid, options.watch_stdin)
 
 
 def what_to_load(options: ServeOptions, catalogue: Catalogue, weights: WeightsFolder) -> LoadVilaM3:
@@ -115,12 +123,16 @@ def find_key(key_file: Path | None, folder: Path) -> tuple[str, str | None]:
         return _checked(key_file.read_text().strip(), str(key_file)), str(key_file)
     if key_file is None and KEY_VARIABLE in os.environ:
         return _checked(os.environ[KEY_VARIABLE].strip(), KEY_VARIABLE), None
-    path = key_file or folder / "key"
+    path = key_file or folder / KEY_FILE
     key = secrets.token_urlsafe(32)
+    _write_for_owner(path, key)
+    return key, str(path)
+
+
+def _write_for_owner(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key)
-    return key, str(path)
+        file.write(text)
 
 
 def _checked(key: str, source: str) -> str:

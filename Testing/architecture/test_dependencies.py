@@ -93,8 +93,26 @@ def test_shared_library_imports_nothing_that_slicer_does_not_ship(repository: Pa
         assert {name.split(".")[0] for name in imported(path)} <= known, path
 
 
-def test_chat_needs_no_toolkit_and_no_scene_classes(repository: Path) -> None:
-    for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib/chat"):
+FRONT_END_ORDER = {
+    "protocol": {"protocol"},
+    "scene": {"scene", "protocol"},
+    "chat": {"chat", "scene", "protocol"},
+    "connection": {"connection", "chat.interfaces", "protocol"},
+}
+
+
+@pytest.mark.parametrize("part", FRONT_END_ORDER)
+def test_library_parts_import_only_what_lies_below_them(repository: Path, part: str) -> None:
+    for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib" / part):
+        for name in imported(path):
+            inner = name.removeprefix("VILAM3SlicerLib.")
+            allowed = FRONT_END_ORDER[part]
+            assert inner == name or any(f"{inner}.".startswith(f"{ok}.") for ok in allowed), f"{path}: {name}"
+
+
+@pytest.mark.parametrize("part", ["chat", "connection"])
+def test_decisions_need_no_toolkit_and_no_scene_classes(repository: Path, part: str) -> None:
+    for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib" / part):
         assert not {name.split(".")[0] for name in imported(path)} & (SLICER_SHIPS - {"numpy"}), path
 
 

@@ -81,7 +81,7 @@ def test_an_answer_without_an_expert_says_what_could_not_be_made(run, tmp_path):
     ("changes", "word"),
     [
         ({"--volume": "/nowhere/scan.nrrd"}, "no file or folder"),
-        ({"--backend": "http://127.0.0.1:9"}, "connection to the backend was lost"),
+        ({"--backend": "http://127.0.0.1:9"}, "Nothing listens at http://127.0.0.1:9"),
         ({"--ask": " "}, "no question"),
         ({"--key-file": "/nowhere/key"}, "cannot be read"),
     ],

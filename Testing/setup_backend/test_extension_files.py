@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from inference_backend.installation import source
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "VILAM3Slicer"
 
@@ -34,6 +36,15 @@ def test_every_resource_is_packaged() -> None:
         if path.suffix in (".json", ".csv", ".png", ".ui")
     }
     assert _listed("MODULE_PYTHON_RESOURCES") == tree | data
+
+
+def test_the_backend_is_packaged_as_it_is_installed() -> None:
+    text = (REPOSITORY / "CMakeLists.txt").read_text()
+    for name, paths in (("FILES", source.FILES), ("FOLDERS", source.FOLDERS)):
+        match = re.search(rf"set\(BACKEND_{name} (.*?)\)", text)
+        assert match is not None
+        assert match.group(1).split() == list(paths)
+        assert all((REPOSITORY / path).exists() for path in paths)
 
 
 def test_extension_is_named_and_described() -> None:

@@ -81,7 +81,7 @@ class HeadlessRun:
             status = await client.wait_until_ready(self._terminal.say)
             return await self._answer(client, scan, status)
         finally:
-            await client.close()
+            await client.close_connections()
 
     async def _answer(self, client: BackendClient, scan: Scan, status: BackendStatus) -> int:
         slicer_app = create_slicer()

@@ -266,7 +266,7 @@ class ViewerPage:
         while True:
             trouble = ""
             try:
-                status = await self._client.status()
+                status = await self._client.ask_status()
                 self._meet(status)
                 if status.readiness != "ready":
                     trouble = status.detail or "The model is loading"

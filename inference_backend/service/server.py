@@ -53,12 +53,18 @@ def address(listener: socket.socket) -> str:
 
 
 def run_server(
-    app: FastAPI, listener: socket.socket, on_ready: Callable[[], None], parent: int | None
+    app: FastAPI,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    parent: int | None = None,
+    watch_stdin: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or until the process ``parent`` is gone."""
+    """Serve until SIGINT or SIGTERM, until the process ``parent`` is gone, or until standard input ends."""
     server = _Server(server_config(app), on_ready)
     if parent is not None:
         threading.Thread(target=server.end_with, args=(parent,), daemon=True).start()
+    if watch_stdin:
+        threading.Thread(target=server.end_with_stdin, daemon=True).start()
     asyncio.run(server.serve(sockets=[listener]))
 
 
@@ -108,6 +114,13 @@ class _Server(uvicorn.Server):
         with suppress(psutil.NoSuchProcess):
             psutil.Process(parent).wait()
         log.warning("the program that started the backend is gone; the backend ends too")
+        self.should_exit = True
+
+    def end_with_stdin(self) -> None:
+        """Wait until whoever started us closes our standard input (or is gone), then end."""
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        log.info("standard input was closed; the backend ends")
         self.should_exit = True
 
 

@@ -14,22 +14,13 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from VILAM3SlicerLib.protocol.places import SERVICE_FOLDERS
+
 _LOCK = "in_use.lock"
 _KEPT = "kept"
-_PREFIX = "service-"
+_PREFIX = SERVICE_FOLDERS.rstrip("*")
 
 log = logging.getLogger(__name__)
-
-
-def default_root() -> Path:
-    """Where stores lie by default: the user's own data folder, as the platform has it."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "VILAM3Slicer" / "store"
 
 
 class FolderLock:
@@ -96,7 +87,7 @@ def _create(root: Path) -> tuple[Path, FolderLock]:
 def _take_over(root: Path, keep: bool) -> tuple[Path, FolderLock] | None:
     """Wipe what dead services left; with ``keep``, give the first folder that was kept instead."""
     taken = None
-    for folder in sorted(root.glob(f"{_PREFIX}*")):
+    for folder in sorted(root.glob(SERVICE_FOLDERS)):
         lock = _free_lock(folder)
         if lock is None:
             continue

@@ -74,7 +74,7 @@ class WeightsFolder:
 
     def size(self, entry: Entry) -> int:
         """Bytes that an entry takes here, its unfinished part included."""
-        return _size_of(self.path(entry)) + _size_of(self.unfinished(entry))
+        return size_of(self.path(entry)) + size_of(self.unfinished(entry))
 
     def free_bytes(self) -> int:
         """What the disk of this folder has left."""
@@ -180,5 +180,6 @@ def _damage(path: Path, name: str, size: int, sha256: str) -> Damage | None:
     return None if sha256_of(path) == sha256 else Damage(name, "has other content (SHA-256 differs)")
 
 
-def _size_of(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())

@@ -21,6 +21,7 @@ import pytest
 from inference_backend.serve import check_host, find_key
 from inference_backend.store.folder import ServiceFolder
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
+from VILAM3SlicerLib.protocol.places import ADDRESS_FILE, KEY_FILE, SERVICE_FOLDERS
 
 
 def command(folder: Path, *more: str) -> list[str]:
@@ -40,14 +41,17 @@ def served(
     repository: Path, folder: Path, *more: str
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The process and its ready line."""
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": (folder / "log").open("w"), "text": True}
+    pipe = subprocess.PIPE
+    pipes: Any = {"stdin": pipe, "stdout": pipe, "stderr": (folder / "log").open("w"), "text": True}
     process = subprocess.Popen(command(folder, *more), env=environment(repository), **pipes)
     try:
+        assert process.stdin is not None
         assert process.stdout is not None
         yield process, json.loads(process.stdout.readline())
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
         pipes["stderr"].close()
 
@@ -115,6 +119,22 @@ def test_it_ends_with_the_program_that_started_it_and_killed_it_is_wiped_by_the_
     assert (left / "volumes" / "scan.nrrd").exists()
     with ServiceFolder(tmp_path / "store"):
         assert not left.exists()
+
+
+def test_it_ends_in_good_order_when_its_input_is_closed(repository: Path, tmp_path: Path) -> None:
+    with served(repository, tmp_path, "--watch-stdin") as (process, _):
+        (folder,) = (tmp_path / "store").glob("service-*")
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert not folder.exists()
+
+
+def test_a_front_end_of_the_same_person_finds_it_by_its_folder(repository: Path, tmp_path: Path) -> None:
+    with served(repository, tmp_path) as (_, ready):
+        (folder,) = (tmp_path / "store").glob(SERVICE_FOLDERS)
+        assert (folder / ADDRESS_FILE).read_text() == ready["url"]
+        assert stat.S_IMODE((folder / ADDRESS_FILE).stat().st_mode) == 0o600
+        assert (folder / KEY_FILE) == Path(ready["key_file"])
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "::", "8.8.8.8"])

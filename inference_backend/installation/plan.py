@@ -1,0 +1,80 @@
+"""What an installation will do, told before the person agrees to it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inference_backend.installation.environment import (
+    CUDA_ENVIRONMENT_BYTES,
+    ENVIRONMENT_BYTES,
+    TORCH_CPU_BYTES,
+    TORCH_CUDA_BYTES,
+)
+from inference_backend.installation.installed import read_installed
+from inference_backend.installation.layout import Layout
+from inference_backend.installation.steps import Step, existing_parent
+from inference_backend.weights.folder import size_of
+
+OTHER_DOWNLOADS = 600_000_000
+"""Bytes: the other packages, and the language model (93 MB)."""
+
+LICENCES = (
+    ("VILAM3Slicer, its demo model and the language model SmolLM2-135M in it", "Apache-2.0"),
+    ("PyTorch", "BSD-3-Clause"),
+    (
+        "MONAI, Transformers, Accelerate, PEFT, SimpleITK, nibabel and other packages",
+        "Apache-2.0, BSD or MIT",
+    ),
+)
+CUDA_LICENCE = ("NVIDIA's CUDA libraries, which PyTorch brings along on Linux", "NVIDIA's own licence")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes are in bytes and about right; ``state`` is how far the folder is already.
+
+    ``weights_bytes`` is what lies there of models that were downloaded later.
+    """
+
+    folder: str
+    state: str
+    steps: tuple[str, ...]
+    download_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    installed_bytes: int
+    weights_bytes: int
+    licences: tuple[tuple[str, str], ...]
+    python: str
+
+
+def make_plan(layout: Layout, steps: Sequence[Step]) -> Plan:
+    """What ``install`` would still do in ``layout.root``; changes nothing."""
+    cuda = sys.platform == "linux"
+    left = tuple(step.title for step in steps if not step.is_done())
+    torch = TORCH_CUDA_BYTES if cuda else TORCH_CPU_BYTES
+    return Plan(
+        folder=str(layout.root),
+        state=state_of(layout, left),
+        steps=left,
+        download_bytes=torch + OTHER_DOWNLOADS if left else 0,
+        disk_bytes=CUDA_ENVIRONMENT_BYTES if cuda else ENVIRONMENT_BYTES,
+        free_bytes=shutil.disk_usage(existing_parent(layout.root / "any")).free,
+        installed_bytes=size_of(layout.root) if layout.root.is_dir() else 0,
+        weights_bytes=size_of(layout.cache / "weights"),
+        licences=(*LICENCES, CUDA_LICENCE) if cuda else LICENCES,
+        python=f"{sys.version.split()[0]} ({sys.executable})",
+    )
+
+
+def state_of(layout: Layout, left: Sequence[str]) -> str:
+    """``absent``, ``unfinished``, ``outdated`` (we are of another version) or ``complete``."""
+    record = read_installed(layout.root)
+    if record is None:
+        return "absent"
+    if record.state != "complete":
+        return "unfinished"
+    return "outdated" if left else "complete"

@@ -96,8 +96,9 @@ def test_shared_library_imports_nothing_that_slicer_does_not_ship(repository: Pa
 FRONT_END_ORDER = {
     "protocol": {"protocol"},
     "scene": {"scene", "protocol"},
-    "chat": {"chat", "scene", "protocol"},
+    "chat": {"chat", "protocol"},
     "connection": {"connection", "chat.interfaces", "protocol"},
+    "viewer": {"viewer", "chat", "scene", "protocol"},
 }
 
 

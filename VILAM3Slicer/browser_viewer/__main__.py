@@ -85,24 +85,29 @@ def _build(
     server: Any, guard: PageGuard, options: argparse.Namespace, key: str
 ) -> tuple[ViewerPage, ScanOpening]:
     """Slicer Core, its views and the page on a trame server."""
+    from browser_viewer.asyncio_host import AsyncioHost
     from browser_viewer.backend_client import BackendClient
     from browser_viewer.page import ViewerPage
     from browser_viewer.page_layout import build_layout, prepare_server
     from browser_viewer.page_opening import ScanOpening
     from browser_viewer.scene_file import load_scene, save_scene
-    from browser_viewer.slicer_views import create_slicer
+    from browser_viewer.slicer_views import add_scan, create_slicer
     from browser_viewer.view_grid import ViewGrid
-    from browser_viewer.viewer_scene import ViewerScene
+    from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
     prepare_server(server)
     slicer_app = create_slicer()
     views = ViewGrid(server, slicer_app)
-    scene = ViewerScene(slicer_app.scene, slicer_app.app_logic)
+    host = AsyncioHost()
+    scene = ScanScene(slicer_app.scene, slicer_app.app_logic, host)
     scene.default_modality = options.modality
     client = BackendClient(options.backend, key)
-    page = ViewerPage(server, scene, views, client, partial(save_scene, slicer_app))
+    save = partial(save_scene, slicer_app)
+    page = ViewerPage(
+        server, host, slicer_app.scene, scene=scene, views=views, client=client, save_scene=save
+    )
     opening = ScanOpening(
-        server, guard, page.show_scan, lambda path: page.show_saved(load_scene(slicer_app, path))
+        server, guard, partial(add_scan, slicer_app.scene), partial(load_scene, slicer_app), page.show
     )
     build_layout(server, views.fill)
     return page, opening

@@ -27,9 +27,8 @@ from browser_viewer.outputs import (
 )
 from browser_viewer.overview import LegendLine, compose_overview
 from browser_viewer.parent import end_with
-from browser_viewer.slicer_views import TITLES, OffscreenViews, create_slicer, prepare_rendering
+from browser_viewer.slicer_views import TITLES, OffscreenViews, add_scan, create_slicer, prepare_rendering
 from browser_viewer.terminal import TerminalView
-from browser_viewer.viewer_scene import ViewerScene
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report import RESEARCH_USE, compose_report, model_name
 from VILAM3SlicerLib.chat.turn import Turn
@@ -37,6 +36,7 @@ from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
 from VILAM3SlicerLib.scene.measurements import to_csv
+from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 PANEL = (600, 800)
 """Rows and columns of one view in view.png."""
@@ -86,15 +86,18 @@ class HeadlessRun:
     async def _answer(self, client: BackendClient, scan: Scan, status: BackendStatus) -> int:
         slicer_app = create_slicer()
         views = OffscreenViews(slicer_app, (PANEL[1], PANEL[0]))
-        scene = ViewerScene(slicer_app.scene, slicer_app.app_logic)
-        views.show(scene.open(scan))
+        scene = ScanScene(slicer_app.scene, slicer_app.app_logic, self._host)
+        node = add_scan(slicer_app.scene, scan)
+        scene.check(node)
+        scene.take_over(node)
+        views.show(node)
         presenter = Presenter(client, scene, self._host)
         presenter.max_question = status.max_prompt_characters or presenter.max_question
         turn = await self._ask(presenter, scene, status)
         self._terminal.finish(turn, self._host.now())
         return await self._write(presenter, scene, views, status)
 
-    async def _ask(self, presenter: Presenter, scene: ViewerScene, status: BackendStatus) -> Turn:
+    async def _ask(self, presenter: Presenter, scene: ScanScene, status: BackendStatus) -> Turn:
         settled = asyncio.Event()
 
         def show() -> None:
@@ -111,7 +114,7 @@ class HeadlessRun:
         return presenter.turns[-1]
 
     async def _write(
-        self, presenter: Presenter, scene: ViewerScene, views: OffscreenViews, status: BackendStatus
+        self, presenter: Presenter, scene: ScanScene, views: OffscreenViews, status: BackendStatus
     ) -> int:
         folder = self._options.output
         turn = presenter.turns[-1]
@@ -120,14 +123,16 @@ class HeadlessRun:
         (folder / REPORT).write_text(report, encoding="utf-8")
         if turn.segments and scene.rows():
             (folder / MEASUREMENTS).write_text(to_csv(scene.measurements()), encoding="utf-8")
-            await scene.surfaces_built()
+            built = asyncio.Event()
+            scene.surfaces.when_done(built.set)
+            await built.wait()
             scene.save_segmentation(folder / SEGMENTATION)
             scene.go_to(max(scene.rows(), key=lambda row: row.volume_ml).segment_id)
             views.fit_threed()
             self._picture(scene, views, status).save(folder / VIEW)
         return self._verdict(turn, check_outputs(folder, PANEL))
 
-    def _picture(self, scene: ViewerScene, views: OffscreenViews, status: BackendStatus) -> Image.Image:
+    def _picture(self, scene: ScanScene, views: OffscreenViews, status: BackendStatus) -> Image.Image:
         legend = [LegendLine(row.name, f"{row.volume_ml:,.0f} mL", row.rgb) for row in scene.rows()]
         panels = {title: views.pixels(name) for name, title in TITLES.items()}
         name = model_name(status.model) if status.model else "unknown model"

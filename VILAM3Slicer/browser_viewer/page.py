@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from browser_viewer.asyncio_host import AsyncioHost
 from browser_viewer.backend_client import BackendClient
-from browser_viewer.loading import Scan
 from browser_viewer.page_downloads import Downloads, SaveScene
 from browser_viewer.page_layout import EXAMPLES
 from browser_viewer.page_rows import backend_row, data_url, page_row, segment_rows
 from browser_viewer.view_grid import ViewGrid
-from browser_viewer.viewer_scene import ViewerScene
-from VILAM3SlicerLib.chat.archive import unpack
 from VILAM3SlicerLib.chat.behind import behind_row
+from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.rows import image_caption, turn_row
 from VILAM3SlicerLib.chat.view_mode import default_mode
-from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.errors import UnsupportedVolume, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 from VILAM3SlicerLib.scene.camera import FirstLook
+from VILAM3SlicerLib.scene.scan_removal import remove_scan
+from VILAM3SlicerLib.viewer.discussion import Discussion
+from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 MODALITIES = ("CT", "MRI", "CXR", "US", "Unknown")
 REFRESH_SECONDS = 0.05
@@ -35,18 +35,23 @@ class ViewerPage:
     def __init__(
         self,
         server: Any,
-        scene: ViewerScene,
+        host: Host,
+        mrml_scene: Any,
+        *,
+        scene: ScanScene,
         views: ViewGrid,
         client: BackendClient,
         save_scene: SaveScene,
     ) -> None:
         self._server = server
         self._state = server.state
+        self._mrml_scene = mrml_scene
         self._scene = scene
         self._views = views
         self._client = client
-        self._host = AsyncioHost()
-        self._presenter = Presenter(client, scene, self._host)
+        self._host = host
+        self._presenter = Presenter(client, scene, host)
+        self._discussion = Discussion(self._presenter, scene, mrml_scene)
         self._downloads = Downloads(server, self._presenter, scene, save_scene)
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
@@ -54,8 +59,10 @@ class ViewerPage:
         self._seen_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._presenter.on_change = self._plan_refresh
-        self._scene.on_surface = self._show_surface
-        self._scene.on_trouble = self._tell_error
+        self._discussion.on_scan = self._show_scan
+        self._discussion.on_trouble = self._tell_error
+        self._scene.surfaces.on_surface = self._show_surface
+        self._scene.surfaces.on_trouble = self._tell_error
         self._fill_state()
         self._connect()
 
@@ -66,40 +73,30 @@ class ViewerPage:
         for work in (self._watch_backend(), self._tick()):
             self._spawn(work)
 
-    def show_scan(self, scan: Scan) -> None:
-        """Show a scan that was read; a new conversation begins.
+    def show(self, node: Any) -> None:
+        """Talk about this scan of the scene; the one before leaves with its segments and conversation.
 
         Raises:
-            UnsupportedVolume: Slicer cannot show it; what was there stays.
+            UnsupportedVolume: it cannot be talked about and leaves the scene; what was there stays.
         """
-        node = self._scene.open(scan)
-        self._presenter.start_over()
-        self._show(node, scan.name)
-
-    def show_saved(self, node: Any) -> None:
-        """Go on with a scan of a saved scene, its segments and its conversation."""
-        archive = self._scene.take_over(node)
-        trouble = None
+        before = self._scene.node
         try:
-            kept = unpack(archive) if archive is not None else None
-        except VilaM3Error as error:
-            kept, trouble = None, error
-        if kept is not None:
-            self._presenter.restore(kept)
-        else:
-            self._presenter.start_over()
-        self._show(node, node.GetName())
-        if trouble is not None:
-            self._tell_error(trouble)
+            self._discussion.open(node)
+        except UnsupportedVolume:
+            remove_scan(self._mrml_scene, node)
+            raise
+        if before is not None:
+            remove_scan(self._mrml_scene, before)
 
-    def _show(self, node: Any, name: str) -> None:
+    def _show_scan(self) -> None:
+        node = self._scene.node
         self._views.show(node)
         self._first_look.face(self._scene.scan_bounds)
         facts = self._scene.facts
         size = " × ".join(str(count) for count in facts.size) if facts else ""
         spacing = " × ".join(f"{length:.2g}" for length in facts.spacing) if facts else ""
         with self._state as state:
-            state.scan = {"name": name, "facts": f"{size} voxels, {spacing} mm"}
+            state.scan = {"name": node.GetName(), "facts": f"{size} voxels, {spacing} mm"}
             state.modality = self._scene.modality
             state.alert = None
         self._plan_refresh()
@@ -206,7 +203,7 @@ class ViewerPage:
 
     def _show_surface(self) -> None:
         bounds = self._scene.surface_bounds
-        if bounds is not None and not self._scene.is_building_surfaces:
+        if bounds is not None and not self._scene.surfaces.is_running:
             self._first_look.come_closer(bounds)
         self._views.redraw()
         self._plan_refresh()
@@ -236,7 +233,7 @@ class ViewerPage:
             now = self._host.now()
             state.turns = [page_row(turn_row(turn, rows, now)) for turn in self._presenter.turns]
             state.segments = segment_rows(rows)
-            state.building_surfaces = self._scene.is_building_surfaces
+            state.building_surfaces = self._scene.surfaces.is_running
             state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}
 
     def _plan_seen(self) -> None:

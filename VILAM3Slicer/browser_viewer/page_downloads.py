@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from browser_viewer.page_rows import data_url
-from browser_viewer.viewer_scene import ViewerScene
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report import compose_report
 from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import ModelDescription
+from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 SaveScene = Callable[[Path], None]
 
@@ -23,7 +23,7 @@ SaveScene = Callable[[Path], None]
 class Downloads:
     """Makes each file when it is asked for; ``model`` is the one that answers, once it is known."""
 
-    def __init__(self, server: Any, presenter: Presenter, scene: ViewerScene, save_scene: SaveScene) -> None:
+    def __init__(self, server: Any, presenter: Presenter, scene: ScanScene, save_scene: SaveScene) -> None:
         self.model: ModelDescription | None = None
         self._server = server
         self._presenter = presenter

@@ -29,21 +29,24 @@ class ScanOpening:
     """Reads scans for the page.
 
     Args:
-        show_scan: gets each scan that could be read.
-        show_saved: gets the path of each saved scene that was checked; brings it into the scene.
+        add_scan: puts each scan that could be read into the scene and returns its node.
+        load_scene: does so with each saved scene that was checked, given its path.
+        show: gets the node.
     """
 
     def __init__(
         self,
         server: Any,
         guard: PageGuard,
-        show_scan: Callable[[Scan], None],
-        show_saved: Callable[[Path], None],
+        add_scan: Callable[[Scan], Any],
+        load_scene: Callable[[Path], Any],
+        show: Callable[[Any], None],
     ) -> None:
         self._state = server.state
         self._guard = guard
-        self._show_scan = show_scan
-        self._show_saved = show_saved
+        self._add_scan = add_scan
+        self._load_scene = load_scene
+        self._show = show
         self._uploads = Uploads(Path(tempfile.mkdtemp(prefix="vilam3-upload-")))
         self._last = Path()
         self._state.update(
@@ -95,9 +98,9 @@ class ScanOpening:
         if is_scene(path):
             await asyncio.to_thread(check_scene_file, path)
             await asyncio.sleep(_TIME_TO_TELL)
-            self._show_saved(path)
+            self._show(self._load_scene(path))
         else:
-            self._show_scan(await asyncio.to_thread(read_scan, path, series))
+            self._show(self._add_scan(await asyncio.to_thread(read_scan, path, series)))
 
     def _tell(self, opening: dict[str, Any], show: bool | None = None) -> None:
         with self._state as state:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from VILAM3SlicerLib.chat.archive import Archive, pack
 from VILAM3SlicerLib.chat.delivery import Delivery
+from VILAM3SlicerLib.chat.fetching import Fetching
 from VILAM3SlicerLib.chat.fold import fold
 from VILAM3SlicerLib.chat.history import chat_request
 from VILAM3SlicerLib.chat.images import ImageShelf
@@ -16,7 +17,6 @@ from VILAM3SlicerLib.chat.turn import Question, Turn
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ViewMode
-from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd
 
 MAX_QUESTION = 8000
 """Characters, where the backend names no limit."""
@@ -34,6 +34,7 @@ class Allowed:
 class Presenter:
     """One conversation about one scan. It owns the turns; ``on_change`` is called after each change.
 
+    ``on_settled`` is called after each change that leaves nothing on the way (``is_settled``).
     All methods are to be called on the user interface's thread and return at once.
     """
 
@@ -41,6 +42,7 @@ class Presenter:
         self.turns: tuple[Turn, ...] = ()
         self.shelf = ImageShelf()
         self.on_change: Callable[[], None] = lambda: None
+        self.on_settled: Callable[[], None] = lambda: None
         self.max_question = MAX_QUESTION
         self._transport = transport
         self._scene = scene
@@ -48,12 +50,20 @@ class Presenter:
         self._session = str(uuid4())
         self._delivery: Delivery | None = None
         self._stopping = ""
-        self._fetching = 0
+        self._fetching = Fetching(
+            transport,
+            scene,
+            host,
+            self.shelf,
+            is_wanted=lambda turn_id: self.turn(turn_id) is not None,
+            on_change=self._changed,
+            on_trouble=self._cannot_show,
+        )
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing runs and everything that the answers refer to has been fetched or given up."""
-        return self.running is None and self._fetching == 0
+        return self.running is None and self._fetching.pending == 0
 
     @property
     def session(self) -> str:
@@ -115,22 +125,46 @@ class Presenter:
         return turn
 
     def start_over(self) -> None:
-        """Begin a new conversation, as for another scan; segments shown are left to the scene."""
-        self.stop()
-        if self._delivery is not None:
-            self._delivery.abandon()
-        self.turns = ()
-        self.shelf.clear()
-        self._session = str(uuid4())
+        """Begin a new conversation about the same scan; segments shown are left to the scene."""
+        self._forget()
         self._changed()
 
     def restore(self, archive: Archive) -> None:
-        """Go on with a conversation that was kept with a scene, in place of the present one."""
-        self.start_over()
+        """Go on with a conversation that was kept with a scan, in place of the present one."""
+        self._forget()
         for name, png in archive.images.items():
             self.shelf.put(name, png)
         self.turns = archive.turns
         self._changed()
+
+    def leave(self, why: str) -> None:
+        """End the conversation here, for another scan; what there is of it is kept with its own.
+
+        Args:
+            why: what is said of an answer that is on the way.
+        """
+        running = self.running
+        self._cut_off()
+        self._fetching.finish_begun()
+        if running is not None:
+            ended = self._host.now()
+            self._update(replace(running, state="stopped", activity=why, ended=ended))
+        self._scene.keep_conversation(pack(self.turns, self.shelf))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cut_off()
+        self.turns = ()
+        self.shelf.clear()
+        self._session = str(uuid4())
+
+    def _cut_off(self) -> None:
+        """Hear no more of the running turn, and have the backend end it."""
+        if self._delivery is not None:
+            self._delivery.abandon()
+            if self.running is not None:
+                self._transport.cancel_turn(self.running.turn_id)
+        self._delivery = None
 
     def turn(self, turn_id: str) -> Turn | None:
         """The turn of that name, if it is still part of the conversation."""
@@ -208,67 +242,16 @@ class Presenter:
         match event.payload:
             case Prompt(images=images):
                 for image in images:
-                    self._fetch_image(image.seen)
-            case ExpertResult(result_id=result_id, feedback_image=overlay) as result:
-                self._fetch_image(overlay)
-                if result_id is not None:
-                    self._fetching += 1
-                    show, notice = self._show(turn.turn_id, result), self._notice(turn.turn_id)
-                    self._transport.get_result(result_id, show, notice)
+                    self._fetching.image(image.seen)
+            case ExpertResult() as result:
+                self._fetching.image(result.feedback_image)
+                self._fetching.result(turn.turn_id, result)
 
-    def _fetch_image(self, sha256: str | None) -> None:
-        if sha256 is None or self.shelf.get(sha256) is not None:
-            return
-        name = sha256
-
-        def keep(png: bytes) -> None:
-            self._fetching -= 1
-            self.shelf.put(name, png)
-            self.shelf.at_backend.add(name)
-            self._changed()
-
-        def give_up(_error: VilaM3Error) -> None:
-            self._fetching -= 1
-            self._changed()
-
-        self._fetching += 1
-        self._transport.get_image(name, keep, give_up)
-
-    def _show(self, turn_id: str, result: ExpertResult) -> Callable[[bytes], None]:
-        notice = self._notice(turn_id)
-
-        def show(labelmap: NrrdVolume) -> None:
-            go_on(self._scene.show_result(turn_id, result, labelmap))
-
-        def go_on(steps: Iterator[None]) -> None:
-            """A piece at a time, so that text goes on streaming in between; none of a turn taken back."""
-            try:
-                if self.turn(turn_id) is not None:
-                    next(steps)
-                    self._host.later(0.0, lambda: go_on(steps))
-                    return
-            except StopIteration:
-                pass
-            except VilaM3Error as error:
-                notice(error)
-                return
-            self._fetching -= 1
-            self._changed()
-
-        def unpack(data: bytes) -> None:
-            self._host.in_background(lambda: decode_nrrd(data), show, notice)
-
-        return unpack
-
-    def _notice(self, turn_id: str) -> Callable[[VilaM3Error], None]:
-        def notice(error: VilaM3Error) -> None:
-            self._fetching -= 1
-            turn = self.turn(turn_id)
-            if turn is not None:
-                message = f"The segmentation cannot be shown: {error.message}"
-                self._update(replace(turn, notices=(*turn.notices, Notice(error.code, message))))
-
-        return notice
+    def _cannot_show(self, turn_id: str, error: VilaM3Error) -> None:
+        turn = self.turn(turn_id)
+        if turn is not None:
+            message = f"The segmentation cannot be shown: {error.message}"
+            self._update(replace(turn, notices=(*turn.notices, Notice(error.code, message))))
 
     def _fail(self, turn_id: str) -> Callable[[VilaM3Error], None]:
         def fail(error: VilaM3Error) -> None:
@@ -282,6 +265,7 @@ class Presenter:
     def _changed(self) -> None:
         if self.is_settled:
             self._scene.keep_conversation(pack(self.turns, self.shelf))
+            self.on_settled()
         self.on_change()
 
     def _update(self, turn: Turn) -> None:

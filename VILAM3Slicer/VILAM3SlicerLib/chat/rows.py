@@ -19,7 +19,10 @@ _EARLIEST_FORECAST = 0.05
 
 @dataclass(frozen=True)
 class SegmentRow:
-    """A segment as a list shows it; ``rgb`` is 0 to 255."""
+    """A segment as a list shows it; ``rgb`` is 0 to 255, ``opacity`` 0 to 1.
+
+    ``longest_mm`` is the longest diameter, told for lesions only.
+    """
 
     segment_id: str
     name: str
@@ -27,6 +30,8 @@ class SegmentRow:
     volume_ml: float
     visible: bool
     source: str
+    opacity: float = 1.0
+    longest_mm: float | None = None
 
     @property
     def size(self) -> str:

@@ -45,7 +45,7 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
     if not isinstance(conversation, dict):
         raise SceneError(
             f"The text '{node.GetName()}' in the scene cannot be read.",
-            "Remove it to start a new conversation.",
+            "It was set aside; a new conversation begins.",
         )
     return conversation
 
@@ -64,6 +64,14 @@ def forget_conversation(scene: Any, volume_node: Any = None) -> None:
     node = _find(scene, volume_node)
     if node is not None:
         scene.RemoveNode(node)
+
+
+def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
+    """Keep the text of an unreadable conversation under another name, out of the way of a new one."""
+    node = _find(scene, volume_node)
+    if node is not None:
+        node.RemoveAttribute(_MARK)
+        node.SetName(scene.GenerateUniqueName(f"{node.GetName()} (not readable here)"))
 
 
 def _find(scene: Any, volume_node: Any) -> Any:

@@ -266,6 +266,11 @@ def set_opacity(segmentation_node: Any, segment_id: str, opacity: float) -> None
     display.SetSegmentOpacity(segment_id, opacity)
 
 
+def opacity_of(segmentation_node: Any, segment_id: str) -> float:
+    """Opacity of a segment's outline in the slices, 0 to 1."""
+    return float(segmentation_node.GetDisplayNode().GetSegmentOpacity2DOutline(segment_id))
+
+
 def save_segmentation(scene: Any, segmentation_node: Any, path: Path) -> None:
     """Write a ``.seg.nrrd`` file: labels, names, colours and codes, in the scan's own frame.
 

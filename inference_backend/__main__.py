@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from inference_backend.runtime.watchdog import SilenceLimits
 from inference_backend.serve import KEY_VARIABLE, ServeOptions, serve
 from inference_backend.vila_m3.precision import Precision
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -51,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         "--prompt-layout",
         choices=get_args(PromptLayout),
         help="how prompts are laid out (default: as in the checkpoint's training)",
+    )
+    command.add_argument(
+        "--hung-after",
+        type=float,
+        default=SilenceLimits.working,
+        metavar="SECONDS",
+        help="a model or expert that gives no sign of life for so long is restarted (default %(default).0f)",
     )
     command.add_argument("--parent-pid", type=int, help="end when this process has ended")
     command.add_argument("--watch-stdin", action="store_true", help="end when standard input is closed")

@@ -9,9 +9,14 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.loop import Conversation
+from inference_backend.conversation.model_cards import compose_cards
+from inference_backend.conversation.prompting import beginning
 from inference_backend.runtime.expert_process import ExpertProcess, LoadInstalledExperts
 from inference_backend.runtime.model_process import LoadVilaM3, ModelProcess
+from inference_backend.runtime.supervisor import RestartPolicy
+from inference_backend.runtime.watchdog import SilenceLimits
 from inference_backend.service.app import create_app
 from inference_backend.service.server import address, listen, print_ready_line, run_server
 from inference_backend.service.settings import ServiceSettings
@@ -48,6 +53,7 @@ class ServeOptions:
     parent_pid: int | None = None
     watch_stdin: bool = False
     prompt_layout: PromptLayout | None = None
+    hung_after: float = SilenceLimits.working
 
 
 def serve(options: ServeOptions) -> None:
@@ -65,8 +71,12 @@ def serve(options: ServeOptions) -> None:
     with listener, ServiceFolder(options.store or store_folder(), options.keep_scans) as folder:
         key, key_file = find_key(options.key_file, folder.path)
         store = Store(folder)
-        model = ModelProcess(load)
-        experts = ExpertProcess(LoadInstalledExperts(options.device), store, make_room=model.make_room)
+        policy = RestartPolicy(silence=SilenceLimits(options.hung_after))
+        model = ModelProcess(load, policy=policy)
+        experts = ExpertProcess(
+            LoadInstalledExperts(options.device), store, policy=policy, make_room=model.make_room
+        )
+        model.reads_ahead(lambda: what_conversations_begin_with(experts))
         settings = ServiceSettings(key, _hosts(options.host))
         manager = WeightsManager(catalogue, Downloader(weights))
         app = create_app(
@@ -80,6 +90,12 @@ def serve(options: ServeOptions) -> None:
             print_ready_line(url, key_file)
 
         run_server(app, listener, ready, options.parent_pid, options.watch_stdin)
+
+
+async def what_conversations_begin_with(experts: ExpertProcess) -> list[Message]:
+    """The cards of the experts, once it is known which can run. Raises VilaM3Error where none ever can."""
+    await experts.until_ready()
+    return beginning(compose_cards(experts.offered()))
 
 
 def what_to_load(options: ServeOptions, catalogue: Catalogue, weights: WeightsFolder) -> LoadVilaM3:

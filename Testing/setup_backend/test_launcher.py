@@ -95,9 +95,16 @@ def test_backend_gets_the_layout_of_prompts_that_is_wanted(checkout: Layout, wan
     assert told[told.index("--prompt-layout") + 1] == wanted
 
 
-def test_without_a_wish_the_checkpoint_chooses_its_layout(checkout: Layout) -> None:
+def test_what_nobody_asks_for_is_left_to_the_backend(checkout: Layout) -> None:
     launcher.headless(checkout, _options("--ask", "x", "--output", "out"))
-    assert "--prompt-layout" not in json.loads(Path("backend.json").read_text())
+    told = json.loads(Path("backend.json").read_text())
+    assert not {"--model", "--precision", "--prompt-layout", "--hung-after"} & set(told)
+
+
+def test_backend_gets_how_long_a_silent_process_is_waited_for(checkout: Layout) -> None:
+    launcher.headless(checkout, _options("--ask", "x", "--output", "out", "--hung-after", "900"))
+    told = json.loads(Path("backend.json").read_text())
+    assert float(told[told.index("--hung-after") + 1]) == 900
 
 
 def test_backend_that_cannot_start_is_told_with_its_log(

@@ -51,6 +51,11 @@ def compose(messages: Sequence[Message], wording: Wording) -> list[Message]:
     return composed
 
 
+def beginning(cards: str) -> list[Message]:
+    """What every conversation about a scan begins with, whatever the layout: the cards."""
+    return [Message("user", cards)]
+
+
 def turns(messages: Sequence[Message]) -> list[list[Message]]:
     """Cut a conversation into turns: a question and all that followed it."""
     cut: list[list[Message]] = []

@@ -236,6 +236,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         choices=get_args(PromptLayout),
         help="how prompts are laid out (default: as in the model's training)",
     )
+    parser.add_argument(
+        "--hung-after",
+        type=float,
+        metavar="SECONDS",
+        help="restart a model or expert that is silent for so long (default: some minutes)",
+    )
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from inference_backend.runtime.worker import (
 
 
 class ProcessDied(Exception):
-    """The child process ended by itself; the text says how."""
+    """The child process ended, not by our wish; the text says how: "ended unexpectedly (signal 9)"."""
 
 
 class JobInChild:
@@ -72,6 +72,9 @@ class ChildProcess:
         self.loaded: asyncio.Future[Any] = self._loop.create_future()
         self.gone = asyncio.Event()
         self.was_killed = False
+        self.signs_of_life = 0
+        """Messages that came from it."""
+        self._hung_for = 0.0
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=run_worker, args=(theirs, make_worker), name=name)
@@ -83,12 +86,20 @@ class ChildProcess:
     def pid(self) -> int | None:
         return self._process.pid
 
+    @property
+    def is_loading(self) -> bool:
+        return not self.loaded.done()
+
+    @property
+    def is_working(self) -> bool:
+        return bool(self._jobs)
+
     def job(self, request: Any) -> JobInChild:
         """A job for this child, to be handed over with ``begin``."""
         job = JobInChild(next(self._ids), request)
         self._jobs[job.message.job_id] = job
         if self.gone.is_set():
-            job.finish(ProcessDied(self._how_it_ended()))
+            job.finish(ProcessDied(self.how_it_ended))
         return job
 
     async def begin(self, job: JobInChild) -> None:
@@ -102,6 +113,11 @@ class ChildProcess:
     def kill(self) -> None:
         """End the process now."""
         self.was_killed = True
+        self._process.kill()
+
+    def end_as_hung(self, silent_for: float) -> None:
+        """End a process that gave no sign of life for so many seconds; that counts as its own death."""
+        self._hung_for = silent_for
         self._process.kill()
 
     async def close(self) -> None:
@@ -134,6 +150,7 @@ class ChildProcess:
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def _receive(self, message: Any) -> None:
+        self.signs_of_life += 1
         if isinstance(message, Loaded) and not self.loaded.done():
             self.loaded.set_result(message.info)
         elif isinstance(message, LoadFailed) and not self.loaded.done():
@@ -145,13 +162,17 @@ class ChildProcess:
 
     def _end(self) -> None:
         self._connection.close()
-        died = ProcessDied(self._how_it_ended())
+        died = ProcessDied(self.how_it_ended)
         if not self.loaded.done():
             self.loaded.set_exception(died)
         for job in self._jobs.values():
             job.finish(died)
         self.gone.set()
 
-    def _how_it_ended(self) -> str:
+    @property
+    def how_it_ended(self) -> str:
+        """What is said of a process that is gone, for a person: "ended unexpectedly (signal 9)"."""
+        if self._hung_for:
+            return f"gave no sign of life for {self._hung_for:.3g} s and was ended"
         code = self._process.exitcode or 0
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return f"ended unexpectedly ({f'signal {-code}' if code < 0 else f'exit code {code}'})"

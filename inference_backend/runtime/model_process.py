@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,8 +14,10 @@ from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProces
 from inference_backend.runtime.worker import MakeWorker, Worker
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.candidates import Candidate
-from VILAM3SlicerLib.protocol.errors import ModelError
+from VILAM3SlicerLib.protocol.errors import ModelError, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ModelDescription, PromptLayout
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 60.0
 """Seconds that a cancelled reply may go on before the process is killed; loading it again takes longer."""
@@ -32,6 +36,13 @@ class Generate:
 
     messages: tuple[Message, ...]
     sampling: Sampling
+
+
+@dataclass(frozen=True)
+class ReadAhead:
+    """Asks to read what conversations will begin with; answered by nothing."""
+
+    messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,10 @@ class LoadVilaM3:
         return load(self)
 
 
+Beginning = Callable[[], Awaitable[Sequence[Message]]]
+"""Tells what conversations will begin with; may wait until that is known."""
+
+
 class ModelProcess(ProcessBacked):
     """Implements ``LanguageModel`` with a supervised process."""
 
@@ -70,6 +85,21 @@ class ModelProcess(ProcessBacked):
         self, make_worker: MakeWorker, patience: float = PATIENCE, policy: RestartPolicy | None = None
     ) -> None:
         super().__init__(SupervisedProcess("The model", make_worker, ModelError, patience, policy))
+        self._reading_ahead: asyncio.Task[None] | None = None
+
+    def reads_ahead(self, beginning: Beginning) -> None:
+        """Have each process that is loaded read what conversations begin with, until the first one comes."""
+
+        async def read_ahead() -> None:
+            self._reading_ahead = asyncio.current_task()
+            try:
+                request = ReadAhead(tuple(await beginning()))
+                async for _ in self._process.run(request):
+                    pass
+            except VilaM3Error as error:  # nobody asked; who asks next is told by their own question
+                log.warning("nothing was read ahead: %s", error.code)
+
+        self._process.when_loaded = read_ahead
 
     @property
     def description(self) -> ModelDescription:
@@ -80,11 +110,13 @@ class ModelProcess(ProcessBacked):
 
     async def prepare(self, messages: Sequence[Message]) -> PreparedPrompt:
         """The prompt that ``reply`` would use, without generating."""
+        self._give_way()
         prepared = [item async for item in self._process.run(Prepare(tuple(messages)))]
         return cast(PreparedPrompt, prepared[0])
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | ReplyEnd]:
         """The reply, piece by piece, then a ReplyEnd. Raises ModelError where the process died."""
+        self._give_way()
         return self._process.run(Generate(tuple(messages), sampling))
 
     async def make_room(self) -> None:
@@ -92,3 +124,8 @@ class ModelProcess(ProcessBacked):
         if self.readiness == "ready":
             async for _ in self._process.run(MakeRoom()):
                 pass
+
+    def _give_way(self) -> None:
+        """Somebody asks: no more is read ahead; what was read serves this question."""
+        if self._reading_ahead is not None:
+            self._reading_ahead.cancel()

@@ -9,7 +9,7 @@ from typing import Any
 
 from inference_backend.conversation.interfaces import PreparedPrompt, ReplyEnd, Sampling
 from inference_backend.runtime.memory_ledger import Account, MemoryLedger
-from inference_backend.runtime.model_process import Generate, LoadVilaM3, MakeRoom, Prepare
+from inference_backend.runtime.model_process import Generate, LoadVilaM3, MakeRoom, Prepare, ReadAhead
 from inference_backend.runtime.worker import Emit, IsCancelled
 from inference_backend.vila_m3.engine import VilaM3Engine
 from inference_backend.vila_m3.sampling import GenerationSettings
@@ -71,6 +71,8 @@ class ModelWorker:
             if isinstance(request, Prepare):
                 seen = self._engine.prepare(request.messages)
                 emit(PreparedPrompt(seen.text, seen.tokens, seen.images))
+            elif isinstance(request, ReadAhead):
+                self._engine.read_ahead(request.messages, is_cancelled)
             elif isinstance(request, MakeRoom):
                 self._engine.forget()
             else:

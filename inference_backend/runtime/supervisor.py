@@ -1,14 +1,15 @@
-"""Keeps a child process alive: starts it, restarts it when it dies, kills it when it does not listen."""
+"""Keeps a child process alive: starts it, restarts it when it dies, kills it when it hangs or is deaf."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from inference_backend.runtime.child_process import ChildProcess, JobInChild, ProcessDied
+from inference_backend.runtime.watchdog import SilenceLimits, until_hung
 from inference_backend.runtime.worker import MakeWorker
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
@@ -19,7 +20,7 @@ Readiness = Literal["loading", "ready", "failed"]
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """When a process that died is started again; times in seconds.
+    """When a process counts as hung, and when one that died is started again; times in seconds.
 
     The pause doubles with each death in a row; a job that ended well ends the row.
     """
@@ -27,6 +28,7 @@ class RestartPolicy:
     first_pause: float = 0.5
     longest_pause: float = 30.0
     deaths_in_a_row: int = 5
+    silence: SilenceLimits = field(default_factory=SilenceLimits)
 
     def pause(self, deaths: int) -> float:
         """The pause after that many deaths in a row."""
@@ -50,7 +52,7 @@ class SupervisedProcess:
         """``what`` names it to a person ("The model").
 
         ``failure`` is raised when the process dies in mid-job; a process that has not ended a cancelled job
-        after ``patience`` seconds is killed.
+        after ``patience`` seconds is killed, as is one that hangs.
         """
         self._what = what
         self._make_worker = make_worker
@@ -61,6 +63,8 @@ class SupervisedProcess:
         self._settled = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.when_loaded: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """Begun each time that a process has been loaded."""
         self._deaths = 0
         self._problem: VilaM3Error | None = None
         self.readiness: Readiness = "loading"
@@ -142,32 +146,41 @@ class SupervisedProcess:
     async def _supervise(self) -> None:
         while self._problem is None:
             self._child = ChildProcess(self._what, self._make_worker)
+            watching = asyncio.create_task(self._end_if_it_hangs(self._child))
             try:
                 self.info = await self._child.loaded
                 self._become("ready")
+                if self.when_loaded is not None:
+                    self._keep(self.when_loaded())
                 await self._child.gone.wait()
             except ProcessDied:
                 pass
             except VilaM3Error as error:
                 self._fail(error)
                 return
+            finally:
+                watching.cancel()
             await self._after_death(self._child)
+
+    async def _end_if_it_hangs(self, child: ChildProcess) -> None:
+        child.end_as_hung(await until_hung(child, self._policy.silence))
 
     async def _after_death(self, child: ChildProcess) -> None:
         self._become("loading")
         if child.was_killed:
             return
         self._deaths += 1
-        log.warning("%s: its process ended unexpectedly (%s in a row)", self._what, self._deaths)
+        how = child.how_it_ended
+        log.warning("%s: its process %s (%s in a row)", self._what, how, self._deaths)
         if self._deaths >= self._policy.deaths_in_a_row:
-            message = f"{self._what} ended unexpectedly {self._deaths} times in a row; it stays ended."
+            message = f"{self._what} {how}, {self._deaths} times in a row; it stays ended."
             self._fail(self._failure(message, "Look into the backend's log, then start the backend again."))
             return
         await asyncio.sleep(self._policy.pause(self._deaths))
 
     def _died(self, error: ProcessDied) -> VilaM3Error:
         return self._failure(
-            f"{self._what} ended unexpectedly ({error}).",
+            f"{self._what} {error}.",
             "It is being started again; ask again in a moment.",
         )
 

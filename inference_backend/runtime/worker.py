@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 DEVICE_LOST = 70
 """Exit status of a process whose device failed."""
+
+SIGN_INTERVAL = 0.5
+"""Seconds between two signs of life at least."""
 
 Emit = Callable[[Any], None]
 IsCancelled = Callable[[], bool]
@@ -37,6 +41,8 @@ class Worker(Protocol):
 
     def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
         """Do one job, giving each piece of its result to ``emit``.
+
+        One that for minutes neither emits nor asks ``is_cancelled`` is taken for hung, and its process ended.
 
         Raises:
             Cancelled: ``is_cancelled`` became true.
@@ -81,6 +87,11 @@ class Done:
     error: VilaM3Error | None
 
 
+@dataclass(frozen=True)
+class Alive:
+    """The worker asked whether to go on, so it does not hang."""
+
+
 class _Inbox:
     """Jobs that wait and jobs that are cancelled; filled by a thread that never computes.
 
@@ -123,6 +134,20 @@ class _Outbox:
             self._connection.send(message)
 
 
+class _SignsOfLife:
+    """Tells the parent that the worker itself gets on: a thread beside it would live on while it hangs."""
+
+    def __init__(self, outbox: _Outbox) -> None:
+        self._outbox = outbox
+        self._last = time.monotonic()
+
+    def give(self) -> None:
+        now = time.monotonic()
+        if now - self._last >= SIGN_INTERVAL:
+            self._last = now
+            self._outbox.send(Alive())
+
+
 def run_worker(connection: Connection, make_worker: MakeWorker) -> None:
     """The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the parent decides
@@ -148,12 +173,14 @@ def _load(make_worker: MakeWorker, outbox: _Outbox) -> Worker | None:
 
 def _do(job: Job, worker: Worker, inbox: _Inbox, outbox: _Outbox) -> None:
     failure = None
+    signs = _SignsOfLife(outbox)
+
+    def is_cancelled() -> bool:
+        signs.give()
+        return inbox.is_cancelled(job.job_id)
+
     try:
-        worker.handle(
-            job.request,
-            lambda value: outbox.send(Output(job.job_id, value)),
-            lambda: inbox.is_cancelled(job.job_id),
-        )
+        worker.handle(job.request, lambda value: outbox.send(Output(job.job_id, value)), is_cancelled)
     except Exception as error:  # the edge of the process: the parent gets a typed error, the worker lives on
         _log_unexpected(error)
         failure = as_project_error(error, worker.what)

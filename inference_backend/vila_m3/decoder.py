@@ -18,6 +18,9 @@ from inference_backend.vila_m3.runner import EagerRunner, Runner
 CHUNK = 512
 """Tokens of a prompt that are read between two looks at whether to stop."""
 
+SHORT_CHUNK = 64
+"""The same where somebody else may be waiting: slower, but a CPU hears of it in a fraction of a second."""
+
 
 class Decoder:
     """Feeds prompts and replies to the language model; one reply at a time, from one thread."""
@@ -43,20 +46,21 @@ class Decoder:
 
     @torch.no_grad()
     def read_prompt(
-        self, inputs_embeds: torch.Tensor, is_cancelled: Callable[[], bool]
+        self, inputs_embeds: torch.Tensor, is_cancelled: Callable[[], bool], chunk: int = CHUNK
     ) -> torch.Tensor | None:
         """Read a prompt (length, hidden size); return logits (vocabulary,) or None when cancelled.
 
+        ``chunk`` is how many tokens are read between two looks at whether to stop; what was read stays known.
         Where memory runs out, what is remembered gives way and the prompt is read from its beginning.
         """
         try:
-            return self._read_prompt(inputs_embeds, is_cancelled)
+            return self._read_prompt(inputs_embeds, is_cancelled, chunk)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         self.forget()
         free_cached_memory(self._model.device)
-        return self._read_prompt(inputs_embeds, is_cancelled)
+        return self._read_prompt(inputs_embeds, is_cancelled, chunk)
 
     @torch.no_grad()
     def read_token(self, token_id: int) -> torch.Tensor:
@@ -67,16 +71,18 @@ class Decoder:
         self._read, self._written = read, [*written, token_id]
         return logits
 
-    def _read_prompt(self, embeds: torch.Tensor, is_cancelled: Callable[[], bool]) -> torch.Tensor | None:
+    def _read_prompt(
+        self, embeds: torch.Tensor, is_cancelled: Callable[[], bool], chunk: int
+    ) -> torch.Tensor | None:
         self.reused_tokens = self._go_back(embeds)
         logits = None
-        for start in range(self.reused_tokens, len(embeds), CHUNK):
+        for start in range(self.reused_tokens, len(embeds), chunk):
             if is_cancelled():
                 return None
-            chunk = embeds[start : start + CHUNK]
+            piece = embeds[start : start + chunk]
             read, self._read = self._read, []  # a failure in mid-pass leaves nothing that could be reused
-            logits = self._runner.read(chunk)
-            self._read = [*read, chunk]
+            logits = self._runner.read(piece)
+            self._read = [*read, piece]
         return logits
 
     def _go_back(self, prompt: torch.Tensor) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from inference_backend.vila_m3.decoder import Decoder
+from inference_backend.vila_m3.decoder import SHORT_CHUNK, Decoder
 from inference_backend.vila_m3.device_errors import (
     device_errors_explained,
     free_cached_memory,
@@ -22,7 +22,7 @@ from inference_backend.vila_m3.precision import Precision
 from inference_backend.vila_m3.prefix_memory import MemoryAccount, PrefixMemory
 from inference_backend.vila_m3.sampling import GenerationSettings
 from inference_backend.vila_m3.static_runner import fastest_runner
-from VILAM3SlicerLib.protocol.errors import TooLarge
+from VILAM3SlicerLib.protocol.errors import Cancelled, TooLarge
 from VILAM3SlicerLib.protocol.messages import ModelDescription, PromptLayout
 
 
@@ -101,16 +101,21 @@ class VilaM3Engine:
         Raises:
             TooLarge: the conversation leaves no room for an answer (the original would cut the newest text).
             InvalidRequest: the images do not fit their places in the text.
+            Cancelled: ``is_cancelled`` became true while the images were being looked at.
             ModelError: the device has too little memory, or failed.
         """
         chosen = settings or GenerationSettings()
-        embeds = self._inputs_embeds(messages)
+        embeds = self._inputs_embeds(messages, is_cancelled)
         longest = min(chosen.max_new_tokens, self._room_after(len(embeds)))
         return Reply(self.model, embeds, replace(chosen, max_new_tokens=longest), is_cancelled, self._decoder)
 
-    def warm_up(self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool] = never) -> None:
-        """Read a conversation ahead; a later one that begins like it (same cards) answers sooner."""
-        self._decoder.read_prompt(self._inputs_embeds(messages), is_cancelled)
+    def read_ahead(self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool] = never) -> None:
+        """Read what conversations will begin with (the cards), so that the first one answers sooner.
+
+        When it is cancelled, what was read until then counts. Raises ModelError as :meth:`reply` does.
+        """
+        with device_errors_explained(self.model.device):
+            self._decoder.read_prompt(self._inputs_embeds(messages, is_cancelled), is_cancelled, SHORT_CHUNK)
 
     def forget(self) -> None:
         """Free the device's memory of all that can be computed again."""
@@ -137,18 +142,24 @@ class VilaM3Engine:
         images = sum(token_id < 0 for token_id in ids)
         return len(ids) + images * (self.model.checkpoint.tokens_per_image - 1)
 
-    def _inputs_embeds(self, messages: Sequence[ChatMessage]) -> torch.Tensor:
+    def _inputs_embeds(
+        self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool]
+    ) -> torch.Tensor:
         with device_errors_explained(self.model.device):
             try:
-                return self._compose(messages)
+                return self._compose(messages, is_cancelled)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             self.forget()
-            return self._compose(messages)
+            return self._compose(messages, is_cancelled)
 
-    def _compose(self, messages: Sequence[ChatMessage]) -> torch.Tensor:
+    def _compose(self, messages: Sequence[ChatMessage], is_cancelled: Callable[[], bool]) -> torch.Tensor:
         # The images first: a GPU looks at them while the text is being prepared here.
-        features = [self._images.features(item) for message in messages for item in message.images]
+        features = []
+        for item in (item for message in messages for item in message.images):
+            if is_cancelled():  # on a CPU each takes seconds
+                raise Cancelled("The reply was stopped.")
+            features.append(self._images.features(item))
         ids = self.model.input_ids(self._prompt(messages))
         return self.model.inputs_embeds(ids, torch.stack(features) if features else None, truncate=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.model_cards import PUBLISHED_CARDS, compose_cards
-from inference_backend.conversation.prompting import Wording, compose
+from inference_backend.conversation.prompting import Wording, beginning, compose
 from inference_backend.conversation.wording import use_result
 from VILAM3SlicerLib.protocol.messages import PromptLayout
 
@@ -23,6 +24,13 @@ FEEDBACK = Message(
 def text_of(question: str, images: int, layout: PromptLayout, **more: object) -> str:
     wording = replace(Wording(CARDS, "CT", layout=layout), **more)
     return compose([Message("user", question, (b"i",) * images)], wording)[0].text
+
+
+@pytest.mark.parametrize("layout", get_args(PromptLayout))
+def test_every_question_about_a_scan_begins_as_what_is_read_ahead(layout: PromptLayout) -> None:
+    (ahead,) = beginning(CARDS)
+    assert text_of("Is it normal?", 1, layout).startswith(ahead.text.rstrip("\n"))
+    assert ahead.text == CARDS
 
 
 def test_training_text_is_that_of_the_published_loader() -> None:

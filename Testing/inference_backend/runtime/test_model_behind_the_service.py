@@ -14,12 +14,13 @@ import pytest
 from inference_backend.runtime.expert_process import ExpertProcess
 from inference_backend.runtime.model_process import ModelProcess
 from inference_backend.runtime.supervisor import RestartPolicy
+from inference_backend.runtime.watchdog import SilenceLimits
 from inference_backend.store.store import Store
 from Testing.inference_backend.runtime.workers import LoadTinyModel, ThresholdExperts
 from Testing.inference_backend.service.running import RunningService, read_events, running
 from VILAM3SlicerLib.protocol.events import Answer, Failed, Notice, Queued, Stopped, Text
 
-QUICK = RestartPolicy(first_pause=0.05)
+QUICK = RestartPolicy(first_pause=0.05, silence=SilenceLimits(working=4.0))
 HISTORY = [
     {"role": "user", "content": "What is CT?"},
     {"role": "assistant", "content": "Computed tomography."},
@@ -73,17 +74,22 @@ def test_a_seed_repeats_an_answer_and_another_one_does_not(service: RunningServi
     assert len({answer(seed) for seed in (5, 6, 7)}) > 1
 
 
-def test_a_model_killed_in_mid_answer_is_told_within_seconds_and_the_conversation_goes_on(
-    service: RunningService,
+@pytest.mark.parametrize(
+    ("number", "said", "within_s"),
+    [(signal.SIGKILL, "ended unexpectedly", 5), (signal.SIGSTOP, "no sign of life for 4 s", 12)],
+)
+def test_a_model_that_dies_or_hangs_in_mid_answer_is_told_and_the_conversation_goes_on(
+    service: RunningService, number: signal.Signals, said: str, within_s: float
 ) -> None:
     expected = service.events(ask(service, "And MRI?"))[-1].payload
     with service.stream(long_story(service)) as response:
         events = read_events(response)
         next(event for event in events if isinstance(event.payload, Text))
         killed, since = service.model.pid, time.monotonic()
-        os.kill(killed, signal.SIGKILL)
+        os.kill(killed, number)
         failure = next(event.payload for event in events if isinstance(event.payload, Failed))
-    assert time.monotonic() - since < 5
+    assert time.monotonic() - since < within_s
+    assert said in failure.error.message
     assert "again" in failure.error.hint
     again = service.events(ask(service, "And MRI?"))[-1].payload
     assert isinstance(expected, Answer)

@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import psutil
 import pytest
 
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
+from inference_backend.runtime.watchdog import SilenceLimits
 from Testing.inference_backend.runtime.workers import Load
 from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, ModelError, VilaM3Error
 
@@ -26,8 +28,11 @@ QUICK = RestartPolicy(first_pause=0.05, longest_pause=0.2, deaths_in_a_row=3)
 
 
 @asynccontextmanager
-async def supervised(failure: str = "", patience: float = 1.0) -> AsyncIterator[SupervisedProcess]:
-    process = SupervisedProcess("The worker", Load(failure), ModelError, patience, QUICK)
+async def supervised(
+    failure: str = "", patience: float = 1.0, silence: SilenceLimits | None = None
+) -> AsyncIterator[SupervisedProcess]:
+    policy = replace(QUICK, silence=silence or SilenceLimits())
+    process = SupervisedProcess("The worker", Load(failure), ModelError, patience, policy)
     await process.start()
     try:
         yield process
@@ -149,6 +154,51 @@ def test_a_process_that_does_not_listen_is_replaced_and_another_one_is_not_touch
             assert time.monotonic() - since < 5
             assert not psutil.pid_exists(before or 0)
             assert await outputs(other, "tell_pid") == [pid_of_other]
+
+    run(test)
+
+
+@pytest.mark.parametrize("job", ["freeze", "hang"])
+def test_a_process_that_hangs_is_ended_and_told_of_and_the_next_job_is_done(job: str) -> None:
+    async def test() -> None:
+        async with supervised(patience=60, silence=SilenceLimits(working=1.5)) as process:
+            task, since = await begin(process, job)
+            before = process.pid
+            with pytest.raises(ModelError, match=r"no sign of life for 1.5 s and was ended") as caught:
+                await task
+            assert 1.2 < time.monotonic() - since < 10
+            assert "ask again" in caught.value.hint
+            assert await outputs(process, "tell_pid") == [process.pid]
+            assert process.pid != before
+            assert not psutil.pid_exists(before or 0)
+
+    run(test)
+
+
+def test_a_process_that_is_silent_but_asks_whether_to_go_on_is_left_alone() -> None:
+    async def test() -> None:
+        async with supervised(silence=SilenceLimits(working=1.5)) as process:
+            assert await outputs(process, "think") == ["thought"]  # takes 4 s
+            before = process.pid
+            await asyncio.sleep(2)  # nothing to do is no silence
+            assert await outputs(process, "tell_pid") == [before]
+
+    run(test)
+
+
+def test_loading_may_be_silent_for_longer_than_work() -> None:
+    async def test() -> None:
+        async with supervised("slow", silence=SilenceLimits(working=0.5, loading=60)) as process:
+            assert await outputs(process, "count") == [0, 1, 2]
+
+    run(test)
+
+
+def test_a_loading_that_hangs_is_tried_again_and_then_given_up() -> None:
+    async def test() -> None:
+        async with supervised("freeze", silence=SilenceLimits(loading=1.0)) as process:
+            with pytest.raises(ModelError, match=r"no sign of life for 1 s.* 3 times in a row"):
+                await process.until_ready()
 
     run(test)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep, PreparedPrompt, ReplyEnd
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
-from inference_backend.runtime.model_process import Prepare
+from inference_backend.runtime.model_process import Prepare, ReadAhead
 from inference_backend.runtime.worker import Emit, IsCancelled, Worker
 from inference_backend.store.store import read_volume, write_labelmap
 from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest, ModelError
@@ -45,6 +47,22 @@ class ObedientWorker:
         emit("begun")
         time.sleep(600)
 
+    def freeze(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        emit("begun")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def hang(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        emit("begun")
+        Event().wait()  # as a call of the device that never returns: other threads go on
+
+    def think(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        """Long, without a word, but alive."""
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            is_cancelled()
+            time.sleep(0.02)
+        emit("thought")
+
     def refuse(self, emit: Emit, is_cancelled: IsCancelled) -> None:
         raise InvalidRequest("That cannot be done.", "Do something else.", "odd_code")
 
@@ -73,14 +91,22 @@ class Load:
             raise CheckpointError("The checkpoint is damaged.", "Fetch it again.")
         if self.failure == "vanish":
             os._exit(3)
+        if self.failure == "freeze":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if self.failure == "slow":
+            time.sleep(3)
         return ObedientWorker()
 
 
 @dataclass(frozen=True)
 class LoadTinyModel:
-    """Makes the model's own worker with a tiny checkpoint, whose replies never end by themselves."""
+    """Makes the model's own worker with a tiny checkpoint, whose replies never end by themselves.
+
+    The number of tokens of each pass through the language model is appended to ``passes``.
+    """
 
     checkpoint: Path
+    passes: Path | None = None
 
     def __call__(self) -> Worker:
         import torch
@@ -89,11 +115,17 @@ class LoadTinyModel:
         from inference_backend.vila_m3.engine import VilaM3Engine
 
         engine = VilaM3Engine(self.checkpoint)
+        engine.model.llm.model.layers[0].register_forward_pre_hook(self._note)
         ends = torch.tensor(engine.model.end_ids)
         engine.model.llm.lm_head.register_forward_hook(
             lambda _head, _inputs, logits: logits.index_fill(-1, ends, -1e4)
         )
         return ModelWorker(engine)
+
+    def _note(self, _layer: Any, inputs: Any) -> None:
+        if self.passes is not None:
+            with self.passes.open("a") as file:
+                file.write(f"{os.getpid()} {inputs[0].shape[1]}\n")
 
 
 class SlowModel:
@@ -116,6 +148,21 @@ class SlowModel:
             time.sleep(0.02)
         emit("Done.")
         emit(ReplyEnd("stop", 1, 1))
+
+
+class ReadingModel(SlowModel):
+    """Never comes to the end of what it reads ahead; answers with how often it was told to stop that."""
+
+    def __init__(self) -> None:
+        self._stopped = 0
+
+    def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
+        if not isinstance(request, ReadAhead):
+            emit(PreparedPrompt(request.messages[-1].text, self._stopped, ()))
+            return
+        while not is_cancelled():
+            time.sleep(0.01)
+        self._stopped += 1
 
 
 class ThresholdExperts:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from inference_backend.vila_m3.decoder import SHORT_CHUNK
 from inference_backend.vila_m3.engine import VilaM3Engine
 from inference_backend.vila_m3.messages import Message, prompt_images
 from inference_backend.vila_m3.sampling import GenerationSettings
-from VILAM3SlicerLib.protocol.errors import CheckpointError, InvalidRequest, TooLarge
+from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest, TooLarge
 
 SHORT = GenerationSettings(max_new_tokens=6)
 
@@ -101,13 +102,30 @@ def test_feedback_turn_reads_only_what_is_new(engine: VilaM3Engine, question: Me
     assert fresh.usage.reused_tokens == 0
 
 
-def test_warm_up_makes_the_cards_free(golden: Path) -> None:
+def test_cards_that_were_read_ahead_are_free(golden: Path) -> None:
     engine = VilaM3Engine(golden / "s3_vicuna3b" / "checkpoint")
     cards = "A list of models. " * 20
-    engine.warm_up([Message("user", cards)])
+    engine.read_ahead([Message("user", cards)])
     reply = engine.reply([Message("user", f"{cards}Segment the lungs.")], SHORT)
     "".join(reply)
     assert reply.usage.reused_tokens >= len(engine.model.input_ids(cards)) - 2
+
+
+def test_reading_ahead_stops_soon_and_what_was_read_counts(golden: Path) -> None:
+    engine = VilaM3Engine(golden / "s3_vicuna3b" / "checkpoint")
+    cards = "A list of models. " * 40
+    answers = iter([False, False, True])
+    engine.read_ahead([Message("user", cards)], lambda: next(answers))
+    reply = engine.reply([Message("user", f"{cards}Segment the lungs.")], SHORT)
+    "".join(reply)
+    assert reply.usage.reused_tokens == 2 * SHORT_CHUNK
+
+
+def test_a_reply_can_be_cancelled_between_two_images(engine: VilaM3Engine, question: Message) -> None:
+    answers = iter([False, True])
+    twice = Message("user", "<image> <image> Compare.", question.images * 2)
+    with pytest.raises(Cancelled):
+        engine.reply([twice], SHORT, lambda: next(answers))
 
 
 def test_image_features_are_computed_once(

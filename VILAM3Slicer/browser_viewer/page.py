@@ -170,9 +170,7 @@ class ViewerPage:
             state.question = ""
 
     def _ask_again(self, turn_id: str) -> None:
-        turn = self._presenter.turn(turn_id)
-        if turn is not None:
-            self._ask(turn.question.text)
+        self._presenter.ask_again(turn_id, self._state.modality, self._state.mode)
 
     def _undo(self) -> None:
         turn = self._presenter.undo()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from VILAM3SlicerLib.chat.interfaces import PackedVolume
+from VILAM3SlicerLib.chat.interfaces import PackedScan, PackedSequence, PackedVolume
+from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -77,12 +78,22 @@ class FakeScene:
     error: VilaM3Error | None = None
     pieces: int = 0
     kept: dict[str, Any] = field(default_factory=dict)
+    sequences: tuple[PackedSequence, ...] = ()
+    marks: Marks = NO_MARKS
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
-        return (QuestionImage(PNG, ViewGeometry(mode, "axial", 4, 3, IDENTITY, 400, 50)),)
+        image = QuestionImage(PNG, ViewGeometry(mode, "axial", 4, 3, IDENTITY, 400, 50))
+        return (image,) * max(1, len(self.sequences))
 
-    def pack_volume(self):
-        return lambda: PackedVolume("ab" * 32, (b"NRRD",))
+    def pack_volumes(self):
+        return lambda: PackedScan(PackedVolume("ab" * 32, (b"NRRD",)), self.sequences)
+
+    def take_marks(self) -> Marks:
+        marks, self.marks = self.marks, NO_MARKS
+        return marks
+
+    def put_marks(self, marks: Marks) -> None:
+        self.marks = marks
 
     def show_result(self, turn_id, result, labelmap) -> None:
         assert labelmap.shape == LABELMAP.shape

@@ -116,7 +116,7 @@ def test_sequences_are_seen_at_one_place_each_in_its_own_window(make_volume, mak
     for node, window in ((first, 400), (other, 1200)):
         node.GetDisplayNode().SetAutoWindowLevel(0)
         node.GetDisplayNode().SetWindowLevel(window, window / 2)
-    one, two = capture_all(make_view(first), [first, other], mode, "MRI")
+    one, two = capture_all(make_view(first), [first, other], first, mode, "MRI")
     assert one.geometry.pixel_to_ras == two.geometry.pixel_to_ras
     assert np.abs(pixels(one).astype(int) - pixels(two)).max() <= 1
     assert np.ptp(pixels(one)) > 100
@@ -133,7 +133,7 @@ def test_a_sequence_registered_by_a_transform_is_seen_in_its_place(
     back[0, 3] = -6
     other = make_volume(ramp(), aside, "t2")
     put_under_transform(other, back)
-    one, two = capture_all(make_view(first), [first, other], "published", "MRI")
+    one, two = capture_all(make_view(first), [first, other], first, "published", "MRI")
     np.testing.assert_array_equal(pixels(one), pixels(two))
     np.testing.assert_allclose(one.geometry.pixel_to_ras, two.geometry.pixel_to_ras, atol=1e-9)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from VILAM3SlicerLib.chat.images import ImageShelf
+from VILAM3SlicerLib.chat.marks import told
 from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
 from VILAM3SlicerLib.protocol.codec import to_json
-from VILAM3SlicerLib.protocol.messages import TurnContext
+from VILAM3SlicerLib.protocol.messages import MriSequence, TurnContext
 
 Message = dict[str, Any]
 
@@ -26,6 +27,9 @@ def chat_request(past: Iterable[Turn], turn: Turn, session: str, shelf: ImageShe
         volume=turn.question.volume,
         modality=turn.question.modality,
         views=tuple(image.geometry for image in turn.question.images),
+        points=turn.question.marks.points,
+        sequences=_sequences(turn.question),
+        box=turn.question.marks.box,
     )
     return {
         "model": "vila-m3",
@@ -45,11 +49,17 @@ def turn_messages(turn: Turn, shelf: ImageShelf) -> list[Message]:
 
 
 def question_message(question: Question, shelf: ImageShelf) -> Message:
-    """A question as a user message: its images, then its text."""
+    """A question as a user message: its images, then its text with what the marks say in words."""
     for image in question.images:
         shelf.put(image.sha256, image.png)
     images = [part for image in question.images for part in _image_parts(image.sha256, shelf)]
-    return {"role": "user", "content": [*images, {"type": "text", "text": question.text}]}
+    text = "\n".join(part for part in (question.text, told(question.marks)) if part)
+    return {"role": "user", "content": [*images, {"type": "text", "text": text}]}
+
+
+def _sequences(question: Question) -> tuple[MriSequence, ...]:
+    """By role alone: a volume's name may be that of a patient, and stays here."""
+    return tuple(MriSequence(one.volume, "", one.role) for one in question.sequences)
 
 
 def _expert_message(run: ExpertRun, shelf: ImageShelf) -> Message:

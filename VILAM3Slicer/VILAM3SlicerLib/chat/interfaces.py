@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from VILAM3SlicerLib.chat.marks import Marks
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult
-from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.messages import MriRole, ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 
 Value = TypeVar("Value")
@@ -27,6 +28,29 @@ class PackedVolume:
 
     sha256: str
     pieces: tuple[bytes | memoryview, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class PackedSequence:
+    """A volume of an MRI study, ready to be sent."""
+
+    role: MriRole
+    name: str
+    volume: PackedVolume
+
+
+@dataclass(frozen=True)
+class PackedScan:
+    """What a question is about, ready to be sent: a volume, and the MRI study that it belongs to, if any."""
+
+    volume: PackedVolume
+    sequences: tuple[PackedSequence, ...] = ()
+
+    @property
+    def volumes(self) -> tuple[PackedVolume, ...]:
+        """Every volume once, the asked one first."""
+        found = {one.sha256: one for one in (self.volume, *(each.volume for each in self.sequences))}
+        return tuple(found.values())
 
 
 class Transport(Protocol):
@@ -68,14 +92,25 @@ class Scene(Protocol):
     """What is on the screen, and where results go."""
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
-        """The images of a question asked now.
+        """The images of a question asked now: one, or one of each sequence of an MRI study in its order.
 
         Raises:
             SceneError: there is nothing to look at; the message says so.
         """
 
-    def pack_volume(self) -> Callable[[], PackedVolume] | None:
-        """Work, to be done in the background, that packs the volume on the screen; None without a volume."""
+    def pack_volumes(self) -> Callable[[], PackedScan] | None:
+        """Work, to be done in the background, that packs the volume on the screen; None without a volume.
+
+        Raises:
+            UnsupportedVolume: it, or a sequence of its study, cannot be sent.
+            InvalidRequest: the sequences of its study are of different patients.
+        """
+
+    def take_marks(self) -> Marks:
+        """The points and the box that were placed for the next question; they leave the views."""
+
+    def put_marks(self, marks: Marks) -> None:
+        """Place them in the views again."""
 
     def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> Iterator[None]:
         """Put an expert's segments on the views, a piece of the work at each ``next``.

@@ -27,6 +27,9 @@ class Marks:
         return bool(self.points) or self.box is not None
 
 
+NO_MARKS = Marks()
+
+
 @dataclass(frozen=True)
 class MarkRow:
     """A mark as a person reads it; ``index`` is that of its point."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -12,8 +12,8 @@ from VILAM3SlicerLib.chat.fetching import Fetching
 from VILAM3SlicerLib.chat.fold import fold
 from VILAM3SlicerLib.chat.history import chat_request
 from VILAM3SlicerLib.chat.images import ImageShelf
-from VILAM3SlicerLib.chat.interfaces import Host, PackedVolume, Scene, Transport
-from VILAM3SlicerLib.chat.turn import Question, Turn
+from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedVolume, Scene, Transport
+from VILAM3SlicerLib.chat.turn import Question, QuestionImage, QuestionSequence, Turn
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ViewMode
@@ -89,17 +89,30 @@ class Presenter:
             SceneError: there is nothing on the screen to ask about.
         """
         text = self._checked(text)
-        question = Question(text, modality, self._scene.capture(mode))
+        images, work = self._scene.capture(mode), self._scene.pack_volumes()
+        question = Question(text, modality, images, marks=self._scene.take_marks())
         turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending")
         self.turns = (*self.turns, turn)
         self._delivery = None
-        work = self._scene.pack_volume()
         if work is None:
             self._send(turn.turn_id)
         else:
-            self._host.in_background(work, self._put_volume(turn.turn_id), self._fail(turn.turn_id))
+            self._host.in_background(work, self._put_volumes(turn.turn_id), self._fail(turn.turn_id))
         self._changed()
         return turn
+
+    def ask_again(self, turn_id: str, modality: str, mode: ViewMode) -> Turn | None:
+        """Ask a question once more about what is on the screen now, with its points and box.
+
+        Raises:
+            InvalidRequest, SceneError: see ``ask``.
+        """
+        turn = self.turn(turn_id)
+        if turn is None:
+            return None
+        text = self._checked(turn.question.text)
+        self._scene.put_marks(turn.question.marks)
+        return self.ask(text, modality, mode)
 
     def stop(self) -> None:
         """Stop the running turn; what has been said stays."""
@@ -115,12 +128,16 @@ class Presenter:
             self._transport.cancel_turn(turn.turn_id)
 
     def undo(self) -> Turn | None:
-        """Take back the last turn with its segments; returns it, so that its question can be edited."""
+        """Take back the last turn with its segments; returns it, so that its question can be edited.
+
+        Points and box of the question are in the views again.
+        """
         if not self.allowed.undo:
             return None
         turn = self.turns[-1]
         self.turns = self.turns[:-1]
         self._scene.remove_results(turn.turn_id)
+        self._scene.put_marks(turn.question.marks)
         self._changed()
         return turn
 
@@ -183,20 +200,28 @@ class Presenter:
             )
         return text
 
-    def _put_volume(self, turn_id: str) -> Callable[[PackedVolume], None]:
-        def put(volume: PackedVolume) -> None:
+    def _put_volumes(self, turn_id: str) -> Callable[[PackedScan], None]:
+        def put(scan: PackedScan) -> None:
             turn = self.turn(turn_id)
-            if turn is None or not turn.is_running:
-                return
-            images = tuple(
-                replace(image, geometry=replace(image.geometry, volume=volume.sha256))
-                for image in turn.question.images
-            )
-            question = replace(turn.question, images=images, volume=volume.sha256)
-            self._update(replace(turn, question=question, activity="Sending the scan"))
-            self._transport.put_volume(volume, lambda: self._send(turn_id), self._fail(turn_id))
+            if turn is not None and turn.is_running:
+                self._update(replace(turn, question=_about(turn.question, scan)))
+                self._put_next(turn_id, scan.volumes, 0)
 
         return put
+
+    def _put_next(self, turn_id: str, volumes: Sequence[PackedVolume], place: int) -> None:
+        """Send one volume after the other, then the question."""
+        turn = self.turn(turn_id)
+        if turn is None or not turn.is_running:
+            return
+        if place == len(volumes):
+            self._send(turn_id)
+            return
+        which = f", {place + 1} of {len(volumes)}" if len(volumes) > 1 else ""
+        self._update(replace(turn, activity=f"Sending the scan{which}"))
+        self._transport.put_volume(
+            volumes[place], lambda: self._put_next(turn_id, volumes, place + 1), self._fail(turn_id)
+        )
 
     def _send(self, turn_id: str) -> None:
         turn = self.turn(turn_id)
@@ -271,3 +296,18 @@ class Presenter:
     def _update(self, turn: Turn) -> None:
         self.turns = tuple(turn if one.turn_id == turn.turn_id else one for one in self.turns)
         self._changed()
+
+
+def _about(question: Question, scan: PackedScan) -> Question:
+    """The question with the hashes of what it is about."""
+    main = scan.volume.sha256
+    sequences = tuple(QuestionSequence(one.role, one.name, one.volume.sha256) for one in scan.sequences)
+    shown = [one.volume for one in sequences]
+    if len(shown) != len(question.images):
+        shown = [main] * len(question.images)
+    images = tuple(_of_volume(*pair) for pair in zip(question.images, shown, strict=True))
+    return replace(question, images=images, volume=main, sequences=sequences)
+
+
+def _of_volume(image: QuestionImage, volume: str) -> QuestionImage:
+    return replace(image, geometry=replace(image.geometry, volume=volume))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from VILAM3SlicerLib.chat.links import linked
-from VILAM3SlicerLib.chat.turn import ExpertRun, Turn
+from VILAM3SlicerLib.chat.marks import mark_rows, told
+from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import Finding
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
@@ -66,12 +67,16 @@ class ExpertRow:
 
 @dataclass(frozen=True)
 class TurnRow:
-    """A turn as the transcript shows it; ``image`` is the PNG of the first picture sent."""
+    """A turn as the transcript shows it; ``image`` is the PNG of the first picture sent.
+
+    ``attached`` is what went along with the question, in words: points, box, sequences.
+    """
 
     id: str
     question: str
     image: bytes | None
     caption: str
+    attached: tuple[str, ...]
     state: str
     running: bool
     activity: str
@@ -91,6 +96,7 @@ def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
         question=turn.question.text,
         image=image.png if image else None,
         caption=image_caption(image.geometry) if image else "",
+        attached=_attached(turn.question),
         state=turn.state,
         running=turn.is_running,
         activity=turn.activity,
@@ -100,6 +106,15 @@ def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
         notices=tuple(notice.message for notice in turn.notices),
         error=turn.error,
         source=_source(turn),
+    )
+
+
+def _attached(question: Question) -> tuple[str, ...]:
+    said = told(question.marks)
+    return (
+        *(row.text for row in mark_rows(question.marks)),
+        *([f"The model was told: {said}"] if said else []),
+        *(f"{one.role}: {one.name}" for one in question.sequences),
     )
 
 

@@ -48,6 +48,8 @@ def _turn(turn: Turn, image: ImageReference) -> dict[str, Any]:
         "question": turn.question.text,
         "modality": turn.question.modality,
         "volume": turn.question.volume,
+        "sequences": [to_json(one) for one in turn.question.sequences],
+        "marks": to_json(turn.question.marks),
         "images": [
             {"sha256": one.sha256, "image": image(one.sha256), "geometry": to_json(one.geometry)}
             for one in turn.question.images

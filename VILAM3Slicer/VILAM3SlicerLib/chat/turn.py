@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import (
@@ -17,7 +18,7 @@ from VILAM3SlicerLib.protocol.events import (
     Prompt,
     SegmentInfo,
 )
-from VILAM3SlicerLib.protocol.messages import ViewGeometry
+from VILAM3SlicerLib.protocol.messages import MriRole, ViewGeometry
 
 TurnState = Literal["sending", "queued", "thinking", "expert", "done", "failed", "stopped"]
 ENDED: tuple[TurnState, ...] = ("done", "failed", "stopped")
@@ -37,13 +38,28 @@ class QuestionImage:
 
 
 @dataclass(frozen=True)
+class QuestionSequence:
+    """A volume of an MRI study: what it is, its name here, and its hash."""
+
+    role: MriRole
+    name: str
+    volume: str
+
+
+@dataclass(frozen=True)
 class Question:
-    """What the person asked, with the images shown at that moment and the volume's hash, once known."""
+    """What the person asked, with the images shown at that moment and the volume's hash, once known.
+
+    With an MRI study there is an image of each of its ``sequences``, in their order. ``marks`` were placed
+    for this question, in the frame of the volume.
+    """
 
     text: str
     modality: str
     images: tuple[QuestionImage, ...] = ()
     volume: str | None = None
+    sequences: tuple[QuestionSequence, ...] = ()
+    marks: Marks = NO_MARKS
 
 
 @dataclass(frozen=True)

@@ -72,18 +72,25 @@ def capture(
 
 
 def capture_all(
-    view: SliceView, nodes: Sequence[Any], mode: ViewMode, modality: str, box_to_world: Affine | None = None
+    view: SliceView,
+    nodes: Sequence[Any],
+    frame_node: Any,
+    mode: ViewMode,
+    modality: str,
+    *,
+    box_to_world: Affine | None = None,
 ) -> list[CapturedView]:
     """The same place in several volumes, as ``capture``: each in its own window.
 
-    Where they lie is told in the frame of the view's background volume, as their voxels are (see
-    ``volumes.read_volume``).
+    Args:
+        frame_node: the volume in whose RAS frame it is told where they lie, as their voxels are (see
+            ``volumes.read_volume``).
     """
     views = []
     for node in nodes:
         check_volume(node)
         picture = _picture(view, node, mode, modality, box_to_world)
-        in_frame = to_frame_of(view.background, node) @ picture.pixel_to_ras
+        in_frame = to_frame_of(frame_node, node) @ picture.pixel_to_ras
         picture = replace(picture, pixel_to_ras=in_frame)
         views.append(CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, None)))
     return views

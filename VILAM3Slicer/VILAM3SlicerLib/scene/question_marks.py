@@ -201,8 +201,10 @@ class QuestionMarks:
             self.on_change()
 
     def _after_removal(self, *_: object) -> None:
-        self._observed = [(one, tag) for one, tag in self._observed if self._is_there(one)]
-        self.on_change()
+        there = [(one, tag) for one, tag in self._observed if self._is_there(one)]
+        if len(there) < len(self._observed):
+            self._observed = there
+            self.on_change()
 
     def _is_there(self, subject: Any) -> bool:
         return not subject.IsA("vtkMRMLMarkupsNode") or subject.GetScene() is self._scene

@@ -43,7 +43,7 @@ class Discussion:
         for tag in self._observers:
             self._scene.RemoveObserver(tag)
         self._observers.clear()
-        self._scan.surfaces.cancel()
+        self._scan.close()
 
     def open(self, node: Any) -> None:
         """Talk about this scan from now on, None for none: its kept conversation goes on, else one begins.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from VILAM3SlicerLib.chat.interfaces import Host, PackedVolume
+from VILAM3SlicerLib.chat.interfaces import Host, PackedScan
+from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
+from VILAM3SlicerLib.chat.mri_study import MriStudy
 from VILAM3SlicerLib.chat.report import ScanFacts
 from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.chat.turn import QuestionImage
@@ -15,11 +18,13 @@ from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
-from VILAM3SlicerLib.scene.capture import capture
+from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
 from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
+from VILAM3SlicerLib.scene.geometry import ras_to_world, transform_point
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.navigation import go_to_segment
+from VILAM3SlicerLib.scene.question_marks import QuestionMarks
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     ResultSegments,
@@ -32,10 +37,12 @@ from VILAM3SlicerLib.scene.segmentation import (
     set_opacity,
     set_visible,
 )
+from VILAM3SlicerLib.scene.segments_at import segment_at
 from VILAM3SlicerLib.scene.surfaces import surface_bounds
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import SliceView, slice_view
-from VILAM3SlicerLib.scene.volumes import check_volume, hash_volume, nrrd_pieces, read_volume, volume_bounds
+from VILAM3SlicerLib.scene.volumes import check_volume, volume_bounds
+from VILAM3SlicerLib.viewer.asked_volumes import AskedVolumes
 from VILAM3SlicerLib.viewer.surface_building import SurfaceBuilding
 
 
@@ -44,6 +51,7 @@ class ScanScene:
 
     ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan taken up;
     ``asked_view`` is the slice view whose picture is sent. ``surfaces`` tells of surfaces that come.
+    ``study`` and ``question_marks`` are what the person may change of the next question.
     """
 
     def __init__(self, scene: Any, app_logic: Any, host: Host) -> None:
@@ -51,11 +59,12 @@ class ScanScene:
         self.default_modality = ""
         self.asked_view = "Red"
         self.surfaces = SurfaceBuilding(host)
+        self.volumes = AskedVolumes(scene, host)
+        self.question_marks = QuestionMarks(scene, app_logic)
         self._scene = scene
         self._app_logic = app_logic
         self._results = ResultSegments(scene, SlicerTerminology(app_logic))
         self._node: Any = None
-        self._packed: PackedVolume | None = None
         self._volumes_ml: dict[str, float] = {}
 
     @property
@@ -63,9 +72,22 @@ class ScanScene:
         """The volume node that is talked about; None without one, or when it has left the scene."""
         return self._node if self._node is not None and self._node.GetScene() is self._scene else None
 
+    @property
+    def study(self) -> MriStudy:
+        """Which volumes are the sequences of the scan's study."""
+        return self.volumes.study
+
+    def close(self) -> None:
+        """Observe the scene no more and build no more surfaces."""
+        self.surfaces.cancel()
+        self.volumes.close()
+        self.question_marks.close()
+
     def belongs(self, node: Any) -> bool:
-        """Whether a volume node is what is talked about."""
-        return node is not None and node is self.node
+        """Whether a volume node is what is talked about, or another sequence of its study."""
+        if node is None or self.node is None:
+            return False
+        return node is self.node or (self.modality == "MRI" and self.volumes.is_of_study(self.node, node))
 
     def check(self, node: Any) -> None:
         """Refuse what cannot be talked about, see ``volumes.check_volume``."""
@@ -74,10 +96,13 @@ class ScanScene:
     def take_over(self, node: Any) -> None:
         """Go on with this scan, which must have passed ``check``, and its segments; None for none."""
         self.surfaces.cancel()
-        self._node, self._packed, self._volumes_ml = node, None, {}
+        if node is not self._node:
+            self.question_marks.clear()
+        self._node, self._volumes_ml = node, {}
         if node is None:
             return
         self.modality = self.default_modality or guess_modality(self._scene, node)
+        self.volumes.refresh()
         self._volumes_ml = {one.segment_id: one.volume_ml for one in self.measurements()}
         if self.segmentation is not None:
             self.surfaces.build(self.segmentation)
@@ -101,20 +126,27 @@ class ScanScene:
         if self.node is None:
             return None
         size = self.node.GetImageData().GetDimensions()
-        content_hash = self._packed.sha256 if self._packed else ""
-        return ScanFacts(self.modality, size, self.node.GetSpacing(), content_hash)
+        return ScanFacts(self.modality, size, self.node.GetSpacing(), self.volumes.hash_of(self.node))
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
-        """The picture of the asked view, as it will be sent.
+        """The picture of the asked view as it will be sent, or one of each sequence of its study.
+
+        With a box it shows no more than that.
 
         Raises:
             SceneError: the view shows no scan, or another one than that which is talked about.
         """
         view = slice_view(self._app_logic, self.asked_view)
         self._check_shown(view)
-        content_hash = self._packed.sha256 if self._packed else None
-        seen = capture(view, mode, self.modality, content_hash)
-        return (QuestionImage(seen.png, seen.geometry),)
+        return tuple(QuestionImage(seen.png, seen.geometry) for seen in self._seen(view, mode))
+
+    def _seen(self, view: SliceView, mode: ViewMode) -> list[CapturedView]:
+        box = self.question_marks.box_to_world
+        nodes = [each for _, each in self.volumes.sequences(self.node, self.modality)]
+        if len(nodes) > 1:
+            return capture_all(view, nodes, self.node, mode, self.modality, box_to_world=box)
+        content_hash = self.volumes.hash_of(self.node) if self.node is not None else ""
+        return [capture(view, mode, self.modality, content_hash or None, box)]
 
     def _check_shown(self, view: SliceView) -> None:
         """A picture of one scan must not go out with the voxels of another."""
@@ -126,20 +158,35 @@ class ScanScene:
                 "Show that scan in the view, or talk about the other one.",
             )
 
-    def pack_volume(self) -> Callable[[], PackedVolume] | None:
-        """Hashes the voxels, once for each scan."""
-        node = self.node
-        if node is None:
-            return None
-        volume = read_volume(node)
+    def pack_volumes(self) -> Callable[[], PackedScan] | None:
+        """Hashes the voxels, once for each scan, see ``AskedVolumes.pack``."""
+        return self.volumes.pack(self.node, self.modality) if self.node is not None else None
 
-        def pack() -> PackedVolume:
-            packed = self._packed or PackedVolume(hash_volume(volume), tuple(nrrd_pieces(volume)))
-            if node is self._node:
-                self._packed = packed
-            return packed
+    @property
+    def marks(self) -> Marks:
+        """The points and the box that are placed now, in the frame of the scan."""
+        if self.node is None:
+            return NO_MARKS
+        return Marks(self.question_marks.points(self.node), self.question_marks.box(self.node))
 
-        return pack
+    def take_marks(self) -> Marks:
+        """The marks, with the segments that they lie in; they leave the views."""
+        marks = replace(self.marks, structures=self._structures(self.marks))
+        self.question_marks.clear()
+        return marks
+
+    def put_marks(self, marks: Marks) -> None:
+        """Place marks in the views again."""
+        if self.node is not None:
+            self.question_marks.put(self.node, marks.points, marks.box)
+
+    def _structures(self, marks: Marks) -> tuple[str, ...]:
+        if self.segmentation is None:
+            return ()
+        to_world = ras_to_world(self.node)
+        meant = [transform_point(to_world, point.ras) for point in marks.points if point.is_positive]
+        found = (segment_at(self.segmentation, world) for world in meant)
+        return tuple(dict.fromkeys(name for name in found if name))
 
     @property
     def scan_bounds(self) -> tuple[float, ...]:

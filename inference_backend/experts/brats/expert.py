@@ -83,7 +83,7 @@ class Brats(Expert):
             report_progress(fraction, words)
 
         step(0.0, "checking the four sequences")
-        study = read_study(request.sequences)
+        study = read_study(request.sequences, request.volume)
         labels = self._model.labels(study, step)
         step(0.97, "bringing the result onto the scan's grid")
         labelmap = study.source.with_voxels(np.asfortranarray(study.on_source(labels)))

@@ -34,7 +34,7 @@ class Study:
         channels: arrays on the working grid: axes left, posterior, superior (as the BraTS data have them),
             1 mm where the source is not.
         ijk_to_ras: of the working grid.
-        source: the T1c volume, on whose grid the result lies.
+        source: the volume that was asked about, on whose grid the result lies.
         notes: what a person should know of the preparation.
     """
 
@@ -49,8 +49,11 @@ class Study:
         return on_grid.astype(np.uint8)
 
 
-def read_study(sequences: Sequence[SequenceVolume]) -> Study:
+def read_study(sequences: Sequence[SequenceVolume], source: Volume) -> Study:
     """Find the four sequences, check that they belong together, and bring them onto one grid.
+
+    Args:
+        source: the volume that was asked about, wherever it lies; the sequences share its frame.
 
     Raises:
         InvalidRequest: a sequence is missing, or it is not clear which is which.
@@ -63,8 +66,7 @@ def read_study(sequences: Sequence[SequenceVolume]) -> Study:
     grid = _working_grid(chosen[0].volume)
     channels = [resample(_clean(sequence.volume), grid, nearest=False) for sequence in chosen]
     _require_one_brain(channels)
-    named = ", ".join(f"{role}: {sequence.name}" for role, sequence in zip(ROLES, chosen, strict=True))
-    notes = [f"The sequences were taken as {named}."]
+    notes = _guessed(chosen)
     moved = [
         role
         for role, sequence in zip(ROLES, chosen, strict=True)
@@ -74,7 +76,14 @@ def read_study(sequences: Sequence[SequenceVolume]) -> Study:
         notes.append(f"Resampled onto the grid of T1c: {', '.join(moved)}.")
     if np.mean(channels[0] != 0) > _EXTRACTED_BELOW:
         notes.append("The skull seems to be in the images; the model was trained on brains without it.")
-    return Study(tuple(channels), grid.ijk_to_ras, chosen[0].volume, tuple(notes))
+    return Study(tuple(channels), grid.ijk_to_ras, source, tuple(notes))
+
+
+def _guessed(chosen: Sequence[SequenceVolume]) -> list[str]:
+    """Which sequences were found by their names alone, where nobody said what they are."""
+    pairs = zip(ROLES, chosen, strict=True)
+    named = [f"{role}: {sequence.name}" for role, sequence in pairs if not sequence.role]
+    return [f"By their names the sequences were taken as {', '.join(named)}."] if named else []
 
 
 def resample(volume: Volume, grid: Volume, nearest: bool) -> Array:

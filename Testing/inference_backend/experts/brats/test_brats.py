@@ -103,9 +103,9 @@ def test_a_tilted_study_has_the_same_labels(brats: Brats, brain: list[Volume]) -
 
 def test_other_grids_are_resampled_to_the_first_and_that_is_said(brain: list[Volume]) -> None:
     larger = [brain[0], *(cropped(volume, slice(1, 28), slice(0, 30), slice(0, 22)) for volume in brain[1:])]
-    study = read_study(study_of(larger))
+    study = read_study(study_of(larger), brain[0])
     assert any("Resampled onto the grid of T1c: T1, T2, FLAIR." in note for note in study.notes)
-    same = read_study(study_of(brain))
+    same = read_study(study_of(brain), brain[0])
     for found, expected in zip(study.channels, same.channels, strict=True):
         inside = found != 0
         np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-4)
@@ -117,7 +117,7 @@ def test_thick_slices_are_worked_on_at_one_millimetre_and_come_back(brain: list[
         matrix = volume.ijk_to_ras.copy()
         matrix[:3, 2] *= 2
         thick.append(Volume(np.asfortranarray(volume.voxels[:, :, ::2]), matrix))
-    study = read_study(study_of(thick))
+    study = read_study(study_of(thick), thick[0])
     np.testing.assert_allclose(np.linalg.norm(study.ijk_to_ras[:3, :3], axis=0), 1.0, atol=1e-6)
     assert study.channels[0].shape == (28, 30, 22)
     brain_again = study.on_source((study.channels[0] > 250).astype(np.uint8))
@@ -127,7 +127,7 @@ def test_thick_slices_are_worked_on_at_one_millimetre_and_come_back(brain: list[
 
 def refused(sequences: Sequence[SequenceVolume]) -> str:
     with pytest.raises((ExpertError, InvalidRequest)) as error:
-        read_study(sequences)
+        read_study(sequences, Volume(np.zeros((2, 2, 2), np.uint8), np.eye(4)))
     assert error.value.hint
     return error.value.message
 
@@ -142,7 +142,28 @@ def test_a_persons_word_goes_before_a_name(brain: list[Volume]) -> None:
     assert "missing" in refused(study_of(brain, names))
     roles = ("T1c", "T1", "T2", "FLAIR")
     said = [replace(each, role=role) for each, role in zip(study_of(brain, names), roles, strict=True)]
-    assert "T1c: series 1, T1: series 2" in read_study(said).notes[0]
+    assert read_study(said, brain[0]).notes == ()
+    guessed = read_study(study_of(brain), brain[0]).notes[0]
+    assert guessed == (
+        "By their names the sequences were taken as "
+        "T1c: case_t1ce, T1: case_t1, T2: case_t2, FLAIR: case_flair."
+    )
+
+
+def test_the_result_lies_on_the_grid_of_the_volume_that_was_asked_about(
+    brats: Brats, brain: list[Volume]
+) -> None:
+    """Asked about a FLAIR that is stored otherwise and cut smaller than the others."""
+    expected = segmented(brats, study_of(brain)).labelmap.voxels
+    flair = stored_as(cropped(brain[3], slice(1, 28), slice(2, 30), slice(0, 21)), (2, 0, 1), (0,))
+    sequences = study_of([*brain[:3], flair])
+    found = brats.run(
+        ExpertRequest("", flair, sequences=tuple(sequences)), lambda fraction, words: None, lambda: False
+    ).labelmap
+    np.testing.assert_array_equal(found.ijk_to_ras, flair.ijk_to_ras)
+    on_first = np.flip(found.voxels, 0).transpose(1, 2, 0)
+    agreement = on_first == expected[1:28, 2:30, 0:21]
+    assert agreement.mean() > 0.98
 
 
 def test_two_volumes_that_could_be_the_same_sequence_are_named(brain: list[Volume]) -> None:

@@ -1,0 +1,108 @@
+"""The volumes that go with a question: the scan, and with an MRI its study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+
+from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedSequence, PackedVolume
+from VILAM3SlicerLib.chat.mri_study import ChosenSequence, MriStudy
+from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
+from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+
+MRI = "MRI"
+
+
+class AskedVolumes:
+    """Knows the study's table and packs volumes, each once until it changes.
+
+    ``patients`` may be filled by a front end, see ``sequence_candidates``. The scene is observed: a volume
+    that comes or goes is in the table, or out of it, soon after.
+    """
+
+    def __init__(self, scene: Any, host: Host) -> None:
+        self.study = MriStudy()
+        self.patients: dict[str, str] = {}
+        self._scene = scene
+        self._host = host
+        self._packed: dict[str, tuple[object, PackedVolume]] = {}
+        self._is_planned = False
+        events = slicer.vtkMRMLScene
+        self._observers = [
+            scene.AddObserver(event, self._plan) for event in (events.NodeAddedEvent, events.NodeRemovedEvent)
+        ]
+
+    def close(self) -> None:
+        """Observe the scene no more."""
+        for tag in self._observers:
+            self._scene.RemoveObserver(tag)
+        self._observers.clear()
+
+    def refresh(self) -> None:
+        """Look for volumes that may be sequences; packed ones that are gone are forgotten."""
+        self._is_planned = False
+        self._packed = {key: one for key, one in self._packed.items() if self._node(key) is not None}
+        self.study.offer(sequence_candidates(self._scene, self.patients))
+
+    def sequences(self, node: Any, modality: str) -> list[tuple[ChosenSequence, Any]]:
+        """The study that a scan belongs to, with the volume nodes; empty for a scan of another kind.
+
+        Raises:
+            InvalidRequest: they are of different patients.
+        """
+        if node is None or modality != MRI:
+            return []
+        self.refresh()
+        return [(one, self._node(one.key)) for one in self.study.sequences(node.GetID())]
+
+    def is_of_study(self, node: Any, other: Any) -> bool:
+        """Whether another volume is a sequence of the study that a scan belongs to."""
+        keys = [row.key for row in self.study.rows]
+        return node is not None and other is not None and {node.GetID(), other.GetID()} <= set(keys)
+
+    def pack(self, node: Any, modality: str) -> Callable[[], PackedScan]:
+        """Work for a thread: hash a scan and its study, all in the frame of the scan.
+
+        Raises:
+            UnsupportedVolume: see ``volumes.read_volume``.
+            InvalidRequest: the sequences are of different patients.
+        """
+        sequences = self.sequences(node, modality)
+        main = self._work(node, node)
+        others = [(one, self._work(each, node)) for one, each in sequences]
+        return lambda: PackedScan(
+            main(), tuple(PackedSequence(one.role, one.name, work()) for one, work in others)
+        )
+
+    def hash_of(self, node: Any) -> str:
+        """The content hash of a scan, empty where it was not packed yet."""
+        known = self._packed.get(node.GetID())
+        return known[1].sha256 if known else ""
+
+    def _work(self, node: Any, frame_node: Any) -> Callable[[], PackedVolume]:
+        volume = read_volume(node, frame_node)
+        key, state = node.GetID(), (node.GetImageData().GetMTime(), volume.ijk_to_ras)
+
+        def work() -> PackedVolume:
+            known = self._packed.get(key)
+            if known is None or known[0] != state:
+                self._packed[key] = known = (state, _packed(volume))
+            return known[1]
+
+        return work
+
+    def _node(self, key: str) -> Any:
+        return self._scene.GetNodeByID(key)
+
+    def _plan(self, *_: object) -> None:
+        """Soon: a node that is being added has no voxels yet, and often several come at once."""
+        if not self._is_planned:
+            self._is_planned = True
+            self._host.later(0.0, self.refresh)
+
+
+def _packed(volume: NrrdVolume) -> PackedVolume:
+    return PackedVolume(hash_volume(volume), tuple(nrrd_pieces(volume)))

@@ -66,6 +66,18 @@ def write_random_checkpoint(folder: Path, shape: Shape) -> None:
         _write_weights(folder / name, part.state_dict())
 
 
+def write_with_random_eyes(folder: Path, checkpoint: Path) -> None:
+    """A copy of a checkpoint with a vision tower of random weights, which makes 196 tokens of an image."""
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    tower = folder / "vision_tower"
+    edge = {"height": 384, "width": 384}
+    _change(tower / "preprocessor_config.json", {"size": edge})
+    vision = _change(tower / "config.json", {"image_size": 384, "patch_size": 14})
+    with torch.device("meta"):
+        part = SiglipVisionModel(SiglipVisionModel.config_class(**vision))
+    _write_weights(tower, part.state_dict())
+
+
 def _change(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {**json.loads(path.read_text()), **values}
     path.write_text(json.dumps(content))

@@ -16,8 +16,14 @@ from inference_backend.imaging.volume import Volume
 from inference_backend.runtime.expert_process import ExpertProcess
 from inference_backend.runtime.model_process import ModelProcess
 from inference_backend.runtime.supervisor import RestartPolicy
+from inference_backend.runtime.watchdog import SilenceLimits
 from inference_backend.store.store import Store
-from Testing.inference_backend.runtime.workers import CrampedExperts, SlowModel, ThresholdExperts
+from Testing.inference_backend.runtime.workers import (
+    CrampedExperts,
+    SlowModel,
+    ThresholdExperts,
+    TroubledModel,
+)
 from Testing.inference_backend.service.running import RunningService, a_volume, read_events, running
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -31,7 +37,7 @@ from VILAM3SlicerLib.protocol.events import (
 )
 from VILAM3SlicerLib.protocol.nrrd import decode_nrrd
 
-QUICK = RestartPolicy(first_pause=0.05)
+QUICK = RestartPolicy(first_pause=0.05, silence=SilenceLimits(working=3.0))
 
 
 def processes(store: Store) -> tuple[Any, Any]:
@@ -101,20 +107,54 @@ def deaf_expert(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> dic
     return body
 
 
-def test_an_expert_killed_in_mid_work_is_told_to_the_model_which_goes_on(
-    service: RunningService, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("is_killed", "said"), [(True, "ended unexpectedly"), (False, "no sign of life for 3 s")]
+)
+def test_an_expert_that_is_killed_or_hangs_is_told_to_the_model_which_goes_on(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch, is_killed: bool, said: str
 ) -> None:
     body = deaf_expert(service, monkeypatch)
     with service.stream(body) as response:
         events = read_events(response)
         until(events, ExpertProgress)
         model = service.model.pid
-        os.kill(service.experts.pid, signal.SIGKILL)
+        if is_killed:
+            os.kill(service.experts.pid, signal.SIGKILL)
         failure = until(events, ExpertFailed).payload
         assert isinstance(failure, ExpertFailed)
         assert failure.error.code == "expert_failed"
+        assert said in failure.error.message
         assert until(events, Answer)
     assert service.model.pid == model
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "is_replaced"),
+    [
+        ("memory", "out_of_memory", False),
+        ("numbers", "not_finite", False),
+        ("device", "device_lost", True),
+        ("hang", "model_failed", True),
+    ],
+)
+def test_trouble_in_mid_answer_is_told_and_the_next_question_is_answered(
+    tmp_path: Path, trouble: str, code: str, is_replaced: bool
+) -> None:
+    def troubled(store: Store) -> tuple[Any, Any]:
+        return ModelProcess(TroubledModel, policy=QUICK), ExpertProcess(ThresholdExperts, store, policy=QUICK)
+
+    with running(tmp_path, backends=troubled) as service:
+        assert isinstance(service.events(service.ask("Hello"))[-1].payload, Answer)
+        before, since = service.model.pid, time.monotonic()
+        *_, word, failure = (event.payload for event in service.events(service.ask(trouble)))
+        assert time.monotonic() - since < 8
+        assert word == Text(0, "word ")
+        assert isinstance(failure, Failed)
+        assert failure.error.code == code
+        assert failure.error.message
+        assert failure.error.hint
+        assert isinstance(service.events(service.ask("Hello"))[-1].payload, Answer)
+        assert (service.model.pid != before) == is_replaced
 
 
 def test_stop_ends_an_expert_that_does_not_listen_and_leaves_the_model_alone(

@@ -13,7 +13,7 @@ from typing import Any
 from inference_backend.conversation.interfaces import ExpertOutcome, ExpertStep, PreparedPrompt, ReplyEnd
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.runtime.expert_process import ExpertTask, ListedExpert
-from inference_backend.runtime.model_process import Prepare, ReadAhead
+from inference_backend.runtime.model_process import Generate, Prepare, ReadAhead
 from inference_backend.runtime.worker import Emit, IsCancelled, Worker
 from inference_backend.store.store import read_volume, write_labelmap
 from VILAM3SlicerLib.protocol.errors import Cancelled, CheckpointError, InvalidRequest, ModelError
@@ -148,6 +148,24 @@ class SlowModel:
             time.sleep(0.02)
         emit("Done.")
         emit(ReplyEnd("stop", 1, 1))
+
+
+class TroubledModel(SlowModel):
+    """Says one word and meets with the trouble that the question names."""
+
+    def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
+        if isinstance(request, Generate):
+            emit("word ")
+            text = request.messages[-1].text
+            if "memory" in text:
+                raise MemoryError
+            if "device" in text:
+                raise ModelError("The device cuda failed in mid-work.", "Ask again.", "device_lost")
+            if "numbers" in text:
+                raise ModelError("The model computed NaN.", "Ask again.", "not_finite")
+            if "hang" in text:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        super().handle(request, emit, is_cancelled)
 
 
 class ReadingModel(SlowModel):

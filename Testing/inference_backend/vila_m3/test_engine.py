@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -133,7 +134,35 @@ def test_image_features_are_computed_once(
 ) -> None:
     "".join(engine.reply([question], SHORT))
     monkeypatch.setattr(engine.model, "vision_tower", None)
-    "".join(engine.reply([question], SHORT))
+    (png,) = question.images
+    assert isinstance(png, bytes)
+    sent_again = Message("user", "<image>Another question.", (bytes(bytearray(png)),))
+    "".join(engine.reply([sent_again], SHORT))
+    other = io.BytesIO()
+    Image.new("L", (5, 4)).save(other, "PNG")
+    with pytest.raises(TypeError, match="NoneType"):
+        engine.reply([Message("user", "<image>", (other.getvalue(),))], SHORT)
+
+
+def test_a_gpu_has_the_images_before_the_text_is_prepared(
+    golden: Path, question: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = VilaM3Engine(golden / "s8_llama3" / "checkpoint")
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[..., Any]:
+        work = getattr(engine.model, name)
+
+        def noted(*arguments: Any, **more: Any) -> Any:
+            order.append(name)
+            return work(*arguments, **more)
+
+        return noted
+
+    for name in ("vision_features", "prompt", "input_ids"):
+        monkeypatch.setattr(engine.model, name, noting(name))
+    engine.reply([question], SHORT)
+    assert order == ["vision_features", "prompt", "input_ids"]
 
 
 def test_conversation_that_does_not_fit_is_refused_not_cut(engine: VilaM3Engine, question: Message) -> None:

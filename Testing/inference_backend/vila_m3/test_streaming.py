@@ -174,6 +174,22 @@ def test_text_of_a_stop_string_ends_the_reply(model: VilaM3Model, embeds: torch.
     assert len(reply.ids) < 200
 
 
+@pytest.mark.parametrize("ends", [[3], [3, 7], [7, 3]])
+def test_every_end_token_of_the_model_ends_a_reply(
+    model: VilaM3Model, embeds: torch.Tensor, monkeypatch: pytest.MonkeyPatch, ends: list[int]
+) -> None:
+    """A fine-tuned Llama-3 has two or three of them in generation_config.json."""
+    head = model.llm.lm_head
+    forward = head.forward
+    bonus = torch.zeros(head.weight.shape[0])
+    bonus[[3, 9]] = torch.tensor([2e6, 1e6])
+    monkeypatch.setattr(head, "forward", lambda hidden: forward(hidden) + bonus)
+    monkeypatch.setattr(model.llm.generation_config, "eos_token_id", ends if len(ends) > 1 else ends[0])
+    reply = Reply(model, embeds, GenerationSettings(max_new_tokens=9))
+    list(reply)
+    assert (reply.ids, reply.finish_reason) == ([9, 9, 3], "stop")
+
+
 def picks(settings: GenerationSettings, logits: Sequence[float], count: int = 200) -> list[int]:
     sampler = Sampler(settings, end_ids=(1,))
     return [sampler.pick(torch.tensor(logits)) for _ in range(count)]

@@ -28,6 +28,11 @@ class BackendTransport:
     def __init__(self, http: Http) -> None:
         self._http = http
 
+    @property
+    def http(self) -> Http:
+        """The way out that it uses."""
+        return self._http
+
     def status(self, on_status: Callable[[BackendStatus], None], on_error: OnError) -> None:
         """The handshake; see ``diagnosis.read_status`` for what ``on_error`` is told."""
 

@@ -32,6 +32,8 @@ def _decode(kind: Any, data: object, where: str) -> Any:
     origin = get_origin(kind)
     if origin is tuple:
         return _decode_tuple(kind, data, where)
+    if origin is dict:
+        return _decode_dict(kind, data, where)
     if origin in (Union, types.UnionType):
         return _decode_optional(kind, data, where)
     if origin is Literal:
@@ -62,6 +64,14 @@ def _decode_tuple(kind: Any, data: object, where: str) -> tuple[Any, ...]:
         _expect(len(data) == len(items), data, where)
         return tuple(_decode(item, entry, where) for item, entry in zip(items, data, strict=True))
     return tuple(_decode(items[0], entry, f"{where}[{index}]") for index, entry in enumerate(data))
+
+
+def _decode_dict(kind: Any, data: object, where: str) -> dict[str, Any]:
+    """Names are texts, as JSON has no others."""
+    _expect(isinstance(data, Mapping), data, where)
+    assert isinstance(data, Mapping)
+    _, item = get_args(kind)
+    return {str(name): _decode(item, entry, f"{where}[{name}]") for name, entry in data.items()}
 
 
 def _decode_optional(kind: Any, data: object, where: str) -> Any:

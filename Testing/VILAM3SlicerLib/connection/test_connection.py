@@ -1,0 +1,396 @@
+"""The connection from nothing to an answer and back: real processes, a real network, no toolkit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser_viewer.asyncio_host import AsyncioHost
+from browser_viewer.httpx_http import HttpxHttp
+from Testing.browser_viewer.fake_backend import KEY as FAKE_KEY
+from Testing.browser_viewer.fake_backend import FakeBackend
+from Testing.inference_backend.service.running import KEY, running
+from Testing.VILAM3SlicerLib.connection.programs import (
+    AsyncioPrograms,
+    DictStore,
+    backend_python,
+    setup_source,
+)
+from VILAM3SlicerLib.connection import connection as connection_module
+from VILAM3SlicerLib.connection.connection import Connection
+from VILAM3SlicerLib.connection.consent import RecordedConsents
+from VILAM3SlicerLib.connection.installer import Installer, read_installation
+from VILAM3SlicerLib.connection.local_backend import LocalBackend
+from VILAM3SlicerLib.connection.python_finder import PythonFinder
+from VILAM3SlicerLib.connection.report import Report
+from VILAM3SlicerLib.connection.settings import KeptSettings
+from VILAM3SlicerLib.connection.setup_desk import SetupDesk, plan_text
+from VILAM3SlicerLib.connection.state import StateBoard
+from VILAM3SlicerLib.protocol import PROTOCOL_VERSION
+from VILAM3SlicerLib.protocol.errors import ConnectionLost, VilaM3Error
+
+READY = {"protocol_version": PROTOCOL_VERSION, "readiness": "ready"}
+
+
+class World:
+    """A person's machine: folders, settings and one Slicer's connection."""
+
+    def __init__(self, root: Path, status: dict[str, Any] | None = None) -> None:
+        self.root = root
+        self.folder = root / "backend"
+        self.folder.mkdir(exist_ok=True)
+        self.store = DictStore(folder=str(self.folder), python=sys.executable)
+        self.python = backend_python(root, status or READY)
+        source = root / "source"
+        self.source = source if source.exists() else setup_source(source, self.python)
+        self.programs = AsyncioPrograms()
+        self.log: list[str] = []
+        self.states: list[tuple[str, str]] = []
+        self.connection = self._make()
+
+    def _make(self) -> Connection:
+        board, settings = StateBoard(), KeptSettings(self.store)
+        self.consents = RecordedConsents(self.root / "consents.jsonl")
+        environment = {**os.environ, "PYTHONHOME": "/of/Slicer", "PYTHONPATH": "/of/Slicer"}
+        finder = PythonFinder(self.programs, environment, self.root / "Slicer")
+        made = Connection(
+            board=board,
+            settings=settings,
+            desk=SetupDesk(board, settings, finder, Installer(self.programs, environment, self.source)),
+            local=LocalBackend(self.programs, environment),
+            consents=self.consents,
+            make_http=lambda access: HttpxHttp(access.address, self.consents, access.key),
+            host=AsyncioHost(),
+            store=self.root / "store",
+        )
+        made.on_log = self.log.append
+        made.listen(lambda: self.states.append((board.now.phase, board.now.setup)))
+        return made
+
+    @property
+    def state(self):
+        return self.connection.state
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        for _ in range(1500):
+            if holds():
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail(f"It did not come to that; {self.state}")
+
+    async def installed(self) -> None:
+        self.connection.desk.prepare()
+        await self.until(lambda: self.state.setup == "planned")
+        self.connection.desk.agree()
+        await self.until(lambda: self.state.phase == "ready")
+
+
+@asynccontextmanager
+async def world(root: Path, status: dict[str, Any] | None = None) -> AsyncIterator[World]:
+    made = World(root, status)
+    try:
+        yield made
+    finally:
+        made.connection.close()
+        await made.programs.end()
+
+
+def lived(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_from_an_empty_home_to_an_answering_backend_with_consent_in_between(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.open()
+            assert here.state.phase == "absent"
+            assert "install" in here.state.allowed
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            assert here.state.plan is not None
+            text = plan_text(here.state.plan)
+            assert "3.0 GB" in text
+            assert "PyTorch: BSD" in text
+            assert str(here.folder) in text
+            assert not (here.folder / "installed.json").exists()
+            here.connection.desk.agree()
+            assert here.state.allowed == {"cancel"}
+            await here.until(lambda: here.state.phase == "ready")
+            assert here.state.is_installed
+            assert here.state.is_own
+            assert not here.state.consent_question
+            command = here.programs.commands[-1]
+            key = here.programs.environments[-1]["VILAM3_KEY"]
+            assert len(key) > 30
+            assert not any(key in word for word in command)
+            for environment in here.programs.environments:
+                assert not [name for name in environment if name.startswith("PYTHON")]
+            await here.until(lambda: "a line of the log" in here.log)
+            assert here.connection.local.log_file is not None
+            assert "a line of the log" in here.connection.local.log_file.read_text()
+            here.connection.stop()
+            assert here.state.phase == "stopped"
+            await here.until(lambda: not here.connection.local.is_running)
+            here.connection.desk.remove(keep_weights=False)
+            await here.until(lambda: here.state.phase == "absent" and not here.state.setup)
+            assert read_installation(here.folder) is None
+
+    lived(scenario)
+
+
+def test_declining_the_plan_installs_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            here.connection.desk.cancel()
+            assert here.state.setup == ""
+            assert here.state.plan is None
+            here.connection.desk.agree()
+            assert here.state.setup == ""
+            assert not list(here.folder.iterdir())
+
+    lived(scenario)
+
+
+def test_a_full_disk_is_told_and_the_next_try_goes_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            (here.folder / "full").touch()
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            here.connection.desk.agree()
+            await here.until(lambda: here.state.error is not None)
+            assert here.state.error.code == "out_of_space"
+            assert here.state.setup == ""
+            assert any("No space left" in line for line in here.log)
+            (here.folder / "full").unlink()
+            await here.installed()
+            assert here.state.error is None
+
+    lived(scenario)
+
+
+def test_a_running_installation_can_be_stopped(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            (here.folder / "slow").touch()
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            here.connection.desk.agree()
+            await here.until(lambda: here.state.progress is not None and here.state.progress.fraction == 0.25)
+            assert here.state.progress.share == pytest.approx(0.125)
+            here.connection.desk.cancel()
+            await here.until(lambda: here.state.error is not None)
+            assert here.state.error.code == "cancelled"
+            assert not here.state.is_installed
+
+    lived(scenario)
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python", "{root}/Slicer/python"])
+def test_a_python_that_cannot_be_used_is_told(tmp_path: Path, python: str) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.settings.change(python=python.format(root=tmp_path))
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.error is not None)
+            assert here.state.error.code == "python_unusable"
+            assert "python.org" in here.state.error.hint
+
+    lived(scenario)
+
+
+def test_a_backend_that_crashes_is_told_with_its_log_and_can_be_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "LOOK_EVERY", 0.1)
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            await here.installed()
+            (tmp_path / "crash").touch()
+            await here.until(lambda: here.state.phase == "failed" and not here.connection.local.is_running)
+            await here.until(lambda: here.state.error.code == "backend_ended")
+            assert "exit code 9" in here.state.error.message
+            assert "a line of the log" in here.state.error.message
+            assert here.state.address is None
+            (tmp_path / "crash").unlink()
+            here.connection.start()
+            await here.until(lambda: here.state.phase == "ready")
+
+    lived(scenario)
+
+
+def test_stopping_and_starting_at_once_ends_with_a_new_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            await here.installed()
+            first = here.state.address
+            here.connection.stop()
+            here.connection.start()
+            await here.until(lambda: here.state.phase == "ready")
+            assert here.state.address != first
+            assert sum("serve" in command for command in here.programs.commands) == 2
+
+    lived(scenario)
+
+
+def test_two_slicers_have_a_backend_each_and_closing_one_leaves_the_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as first:
+            await first.installed()
+            async with world(tmp_path) as second:
+                second.connection.open()
+                assert second.state.is_installed
+                second.connection.start()
+                await second.until(lambda: second.state.phase == "ready")
+                assert second.state.address != first.state.address
+            reports: list[Report] = []
+            first.connection.transport.now.status(
+                lambda _status: reports.append(Report(True, "ok", "")), reports.append
+            )
+            await first.until(lambda: bool(reports))
+            assert reports[0].code == "ok"
+
+    lived(scenario)
+
+
+def test_questions_without_a_backend_are_told_what_to_do(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            told: list[VilaM3Error] = []
+            here.connection.transport.start_turn({}, lambda _: None, lambda: None, told.append)
+            here.connection.transport.get_image("0" * 64, lambda _: None, told.append)
+            assert all(isinstance(error, ConnectionLost) for error in told)
+            assert len(told) == 2
+            assert "Start one" in told[0].hint
+
+    lived(scenario)
+
+
+def test_another_backend_is_connected_told_when_gone_and_found_when_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "LOOK_EVERY", 0.1)
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            backend = FakeBackend().start()
+            here.connection.settings.change(address=f" {backend.url}/v1/ ", key=FAKE_KEY)
+            here.connection.connect()
+            await here.until(lambda: here.state.phase == "ready")
+            assert not here.state.is_own
+            assert not here.state.is_remote
+            await asyncio.to_thread(backend.stop)
+            await here.until(lambda: here.state.phase == "failed")
+            assert here.state.error.code in ("nothing_listens", "connection_lost")
+            again = FakeBackend(backend.port).start()
+            await here.until(lambda: here.state.phase == "ready")
+            assert here.state.error is None
+            await asyncio.to_thread(again.stop)
+
+    lived(scenario)
+
+
+def test_a_changed_key_is_told_and_a_right_one_connects(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            with running(tmp_path / "service") as service:
+                here.connection.settings.change(address=service.url, key="an old key of some length")
+                here.connection.connect()
+                await here.until(lambda: here.state.phase == "failed")
+                assert here.state.error.code == "unauthorized"
+                here.connection.settings.change(key=KEY)
+                here.connection.connect()
+                await here.until(lambda: here.state.phase == "ready")
+                assert here.store["key"] == ""
+                here.connection.settings.change(remember_key="yes")
+                assert here.store["key"] == KEY
+
+    (tmp_path / "service").mkdir()
+    lived(scenario)
+
+
+def test_another_machine_asks_for_consent_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.settings.change(address="https://gpu.invalid")
+            here.connection.connect()
+            assert "gpu.invalid" in here.state.consent_question
+            assert here.state.is_remote
+            told: list[VilaM3Error] = []
+            here.connection.transport.start_turn({}, lambda _: None, lambda: None, told.append)
+            assert told[0].code == "scan_consent_needed"
+            here.connection.agree_to_send()
+            assert here.state.consent_question == ""
+            here.connection.connect()
+            assert here.state.consent_question == ""
+
+    lived(scenario)
+
+
+def test_trying_settings_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            reports: list[Report] = []
+            with running(tmp_path / "service") as service:
+                here.connection.test(reports.append, address=service.url, key=KEY)
+                await here.until(lambda: len(reports) == 1)
+                here.connection.test(reports.append, address=service.url, key="wrong")
+                await here.until(lambda: len(reports) == 2)
+            here.connection.test(reports.append, address="ftp://gpu")
+            assert [report.code for report in reports] == ["ok", "unauthorized", "address_unusable"]
+            assert "All is well" in reports[0].message
+            assert here.connection.settings.now.address == ""
+            assert here.state.phase == "absent"
+
+    lived(scenario)
+
+
+def test_a_backend_that_the_person_runs_in_a_terminal_is_found(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            with running(tmp_path / "service") as service:
+                folder = tmp_path / "store" / "service-1"
+                folder.mkdir(parents=True)
+                (folder / "address").write_text(service.url)
+                (folder / "key").write_text(KEY)
+                here.connection.open()
+                assert here.state.others == (service.url,)
+                here.connection.connect_to(service.url)
+                await here.until(lambda: here.state.phase == "ready")
+
+    lived(scenario)
+
+
+def test_a_model_that_failed_is_told(tmp_path: Path) -> None:
+    status = {**READY, "readiness": "failed", "detail": "It needs 40 GB"}
+
+    async def scenario() -> None:
+        async with world(tmp_path, status) as here:
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            here.connection.desk.agree()
+            await here.until(lambda: here.state.phase == "failed")
+            assert here.state.error.code == "model_failed"
+            assert "40 GB" in here.state.error.message
+
+    lived(scenario)
+
+
+def test_settings_that_nobody_wrote_are_passed_over() -> None:
+    kept = KeptSettings(DictStore(mode="nonsense", address="gpu"))
+    assert kept.now.mode == ""
+    assert kept.now.address == "gpu"

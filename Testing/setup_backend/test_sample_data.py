@@ -69,7 +69,12 @@ def test_only_plain_files_of_the_folder_are_unpacked(tmp_path: Path) -> None:
 
 
 def test_real_files_are_the_ones_named_here(repository: Path, data_folder: Path) -> None:
-    members = [sample_data.sample_scan(Layout(repository)), *sample_data.reference_labels(Layout(repository))]
+    layout = Layout(repository)
+    members = [
+        sample_data.sample_scan(layout),
+        *sample_data.reference_labels(layout),
+        sample_data.radiograph(layout),
+    ]
     if not all(member.target.is_file() for member in members):
         pytest.skip("The sample scan is not here: run python3 setup_backend.py test")
     for member in members:

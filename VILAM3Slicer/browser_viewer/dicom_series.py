@@ -7,7 +7,7 @@ no identifier is needed for that, so series with blank UIDs work too. Nothing of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
+from VILAM3SlicerLib.protocol.messages import StoredRange
+from VILAM3SlicerLib.scene.stored_range import range_of_tags
 
 _TAGS = [
     "SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "Rows", "Columns",
     "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "PixelSpacing", "NumberOfFrames",
-    "WindowCenter", "WindowWidth", "SamplesPerPixel", "SliceThickness", "ImageType",
+    "WindowCenter", "WindowWidth", "SamplesPerPixel", "SliceThickness", "ImageType", "BitsStored",
+    "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "PhotometricInterpretation",
 ]  # fmt: skip
 MAX_FILES = 20_000
 
@@ -29,12 +32,14 @@ MAX_FILES = 20_000
 class DisplayTags:
     """What DICOM says of how to show an image; zero or empty where it says nothing.
 
-    ``modality`` is DICOM's own code, such as MR; ``window`` and ``level`` are in the units of the voxels.
+    ``modality`` is DICOM's own code, such as MR; ``window`` and ``level`` are in the units of the voxels as
+    they are read, where MONOCHROME1 has become MONOCHROME2. ``stored_range`` is told of single images.
     """
 
     modality: str = ""
     window: float = 0.0
     level: float = 0.0
+    stored_range: StoredRange | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_display_tags(path: Path) -> DisplayTags:
-    """Modality and window of one DICOM file."""
+    """What one DICOM file says."""
     found = _read_header(path)
     return _display(found.header) if found else DisplayTags()
 
@@ -175,6 +180,7 @@ def _ordered(slices: list[_Slice]) -> Series:
     identity = tuple(np.eye(3).ravel().tolist())
     if len(slices) == 1:
         return Series((slices[0].file,), 1.0, identity, display)
+    display = replace(display, stored_range=None)  # slices may have rescalings of their own
     rows, columns = _axes(slices)
     normal = np.cross(rows, columns)
     positions = np.array([[float(x) for x in one.header.ImagePositionPatient] for one in slices])
@@ -229,9 +235,18 @@ def _check_gaps(
 def _display(header: pydicom.Dataset) -> DisplayTags:
     width, center = _first(header.get("WindowWidth")), _first(header.get("WindowCenter"))
     modality = str(header.get("Modality", "") or "")
+    stored = range_of_tags(lambda tag: _text(header, tag))
     if width is None or center is None or width < 1:
-        return DisplayTags(modality)
-    return DisplayTags(modality, width, center)
+        return DisplayTags(modality, stored_range=stored)
+    if header.get("PhotometricInterpretation") == "MONOCHROME1" and stored is not None:
+        center = stored[0] + stored[1] - center  # the reader turned the values over
+    return DisplayTags(modality, width, center, stored)
+
+
+def _text(header: pydicom.Dataset, tag: str) -> str:
+    group, element = (int(part, 16) for part in tag.split(","))
+    found = header.get((group, element))
+    return "" if found is None or found.value is None else str(found.value)
 
 
 def _first(value: object) -> float | None:

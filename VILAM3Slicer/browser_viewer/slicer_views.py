@@ -72,6 +72,7 @@ def add_scan(scene: Any, scan: Scan) -> Any:
     from VILAM3SlicerLib.scene.arrays import as_vtk
     from VILAM3SlicerLib.scene.geometry import to_vtk
     from VILAM3SlicerLib.scene.modality import DICOM_MODALITY
+    from VILAM3SlicerLib.scene.stored_range import tell_stored_range
 
     slices, rows, columns = scan.voxels.shape
     image = vtkImageData()
@@ -82,6 +83,7 @@ def add_scan(scene: Any, scan: Scan) -> Any:
     node.SetAndObserveImageData(image)
     if scan.tags.modality:
         node.SetAttribute(DICOM_MODALITY, scan.tags.modality)
+    tell_stored_range(node, scan.tags.stored_range)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(0)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from inference_backend.conversation.model_cards import ModelCard
 from VILAM3SlicerLib.protocol.events import Finding, LegendEntry, SegmentInfo
-from VILAM3SlicerLib.protocol.messages import ModelDescription, MriSequence, PointPrompt, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import (
+    Matrix,
+    ModelDescription,
+    MriSequence,
+    PointPrompt,
+    StoredRange,
+    ViewGeometry,
+)
 
 Role = Literal["user", "assistant", "expert"]
 
@@ -80,7 +87,7 @@ class View:
 class ExpertCall:
     """A call of an expert: the text in the trigger's parentheses, the volume's hash, the images shown.
 
-    ``points`` and ``sequences`` are the person's, as they came with the question.
+    ``points``, ``sequences``, ``modality`` and ``stored_range`` are as they came with the question.
     """
 
     call_id: str
@@ -90,6 +97,8 @@ class ExpertCall:
     views: tuple[View, ...] = ()
     points: tuple[PointPrompt, ...] = ()
     sequences: tuple[MriSequence, ...] = ()
+    modality: str = "Unknown"
+    stored_range: StoredRange | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,18 @@ class ExpertNote:
 
 
 @dataclass(frozen=True)
+class HeatPicture:
+    """A heat map as PNG, see ``protocol.events.HeatMap``."""
+
+    finding: str
+    image: bytes
+    columns: int
+    rows: int
+    pixel_to_ras: Matrix
+    source: str
+
+
+@dataclass(frozen=True)
 class ExpertOutcome:
     """What an expert returned. ``feedback_text`` and ``feedback_image`` (PNG overlay) are for the model."""
 
@@ -118,7 +139,8 @@ class ExpertOutcome:
     result_id: str | None = None
     segments: tuple[SegmentInfo, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
-    findings: tuple[Finding, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
+    heat_maps: tuple[HeatPicture, ...] = ()
 
 
 class ExpertPool(Protocol):

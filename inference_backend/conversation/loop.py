@@ -20,6 +20,7 @@ from inference_backend.conversation.interfaces import (
     ExpertOutcome,
     ExpertPool,
     ExpertStep,
+    HeatPicture,
     LanguageModel,
     Message,
     ReplyEnd,
@@ -36,6 +37,7 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertFailed,
     ExpertProgress,
     ExpertResult,
+    HeatMap,
     Notice,
     Payload,
     Prompt,
@@ -208,6 +210,8 @@ class _TurnRun:
             self._turn.views,
             context.points,
             context.sequences,
+            context.modality,
+            context.stored_range,
         )
         async for item in self._experts.run(call):
             if isinstance(item, ExpertStep):
@@ -235,6 +239,17 @@ class _TurnRun:
             segments=outcome.segments,
             legend=outcome.legend,
             findings=outcome.findings,
+            heat_maps=tuple(self._heat_map(picture) for picture in outcome.heat_maps),
+        )
+
+    def _heat_map(self, picture: HeatPicture) -> HeatMap:
+        return HeatMap(
+            picture.finding,
+            self._images.keep(picture.image),
+            picture.columns,
+            picture.rows,
+            picture.pixel_to_ras,
+            picture.source,
         )
 
     def _failed(self, trigger: Trigger, call_id: str, error: VilaM3Error) -> ExpertFailed:

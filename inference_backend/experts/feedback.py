@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from inference_backend.conversation import wording
-from inference_backend.conversation.interfaces import View
-from inference_backend.experts.interface import Findings, Segment, Segmentation
+from inference_backend.conversation.interfaces import HeatPicture, View
+from inference_backend.experts.interface import FindingHeat, Findings, Segment, Segmentation
 from inference_backend.experts.measurement import measure
-from inference_backend.imaging.overlay import ColouredLabel, draw_overlay, sample_labels
+from inference_backend.imaging.overlay import ColouredLabel, draw_overlay, encode_png, sample_labels
 from VILAM3SlicerLib.protocol.events import Finding, LegendEntry, SegmentInfo
 
 
@@ -25,6 +26,7 @@ class Feedback:
     legend: tuple[LegendEntry, ...] = ()
     segments: tuple[SegmentInfo, ...] = ()
     findings: tuple[Finding, ...] = ()
+    heat_maps: tuple[HeatPicture, ...] = ()
 
 
 def feedback(result: Segmentation | Findings, views: Sequence[View], tells_sizes: bool) -> Feedback:
@@ -38,7 +40,8 @@ def feedback(result: Segmentation | Findings, views: Sequence[View], tells_sizes
     """
     if isinstance(result, Findings):
         votes = [(finding.name, finding.probability >= 0.5) for finding in result.findings]
-        return Feedback(wording.classification_result(votes), findings=result.findings)
+        pictures = tuple(_heat_picture(heat) for heat in result.heat_maps)
+        return Feedback(wording.classification_result(votes), findings=result.findings, heat_maps=pictures)
     segments = measure(result)
     sizes = wording.segment_sizes([(info.name, info.volume_ml) for info in segments if info.voxel_count])
     if not views:
@@ -48,6 +51,13 @@ def feedback(result: Segmentation | Findings, views: Sequence[View], tells_sizes
     named = [(entry.colour, entry.segment) for entry in legend]
     text = result.told(coloured) if result.told else wording.segmentation_result(named)
     return Feedback(text + sizes if tells_sizes else text, image, legend, segments)
+
+
+def _heat_picture(heat: FindingHeat) -> HeatPicture:
+    rows, columns = heat.strength.shape
+    image = encode_png(np.rint(heat.strength * 255).astype(np.uint8))
+    matrix: Any = tuple(float(number) for number in heat.pixel_to_ras.ravel())
+    return HeatPicture(heat.finding, image, columns, rows, matrix, heat.source)
 
 
 def _overlay(result: Segmentation, view: View) -> tuple[bytes, tuple[ColouredLabel, ...]]:

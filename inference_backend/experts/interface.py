@@ -11,9 +11,9 @@ from typing import Protocol
 
 from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.imaging.overlay import ColouredLabel
-from inference_backend.imaging.volume import Volume
+from inference_backend.imaging.volume import Affine, Array, Volume
 from VILAM3SlicerLib.protocol.events import Finding
-from VILAM3SlicerLib.protocol.messages import MriRole, PointPrompt
+from VILAM3SlicerLib.protocol.messages import MriRole, PointPrompt, StoredRange
 
 ENTRY_POINT_GROUP = "vilam3.experts"
 
@@ -53,11 +53,31 @@ class Segmentation:
     told: Callable[[tuple[ColouredLabel, ...]], str] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class FindingHeat:
+    """Where an expert saw signs of a finding.
+
+    Attributes:
+        strength: shape (rows from the top, columns), 0 to 1.
+        pixel_to_ras: 4x4, centre of pixel (column, row, 0, 1) to RAS in mm, in the volume's own frame.
+        source: the network that saw them.
+    """
+
+    finding: str
+    strength: Array
+    pixel_to_ras: Affine
+    source: str
+
+
 @dataclass(frozen=True)
 class Findings:
-    """Findings with probabilities, in the order in which the model is told of them."""
+    """Findings with probabilities, in the order in which the model is told of them.
+
+    ``heat_maps`` show the person where; the model is not told of them.
+    """
 
     findings: tuple[Finding, ...]
+    heat_maps: tuple[FindingHeat, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,13 +94,16 @@ class ExpertRequest:
     """What an expert works on.
 
     ``arguments`` is the text in the parentheses of the trigger, may be empty. ``points`` were placed by the
-    person, in the volume's own frame. ``sequences`` is the MRI study, ``volume`` among them.
+    person, in the volume's own frame. ``sequences`` is the MRI study, ``volume`` among them. ``modality`` is
+    what the person or the file says (CT, MRI, CXR, US, ...), ``stored_range`` what its file could have held.
     """
 
     arguments: str
     volume: Volume
     points: tuple[PointPrompt, ...] = ()
     sequences: tuple[SequenceVolume, ...] = ()
+    modality: str = "Unknown"
+    stored_range: StoredRange | None = None
 
 
 class Expert(Protocol):

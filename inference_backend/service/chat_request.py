@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -89,10 +90,16 @@ def _check_context(context: TurnContext, images: int) -> None:
             f"At most {MAX_POINTS} points and {MAX_SEQUENCES} sequences can come with a question.",
             "Remove some of them.",
         )
+    if context.stored_range is not None and not _is_range(*context.stored_range):
+        raise InvalidRequest("The stored range is not well formed.", "Send two numbers, the lower one first.")
     if len(context.views) not in (0, images):
         raise InvalidRequest(
             f"There are {len(context.views)} views for {images} images.", "Send one view for each image."
         )
+
+
+def _is_range(low: float, high: float) -> bool:
+    return math.isfinite(low) and math.isfinite(high) and low < high
 
 
 def _context_of_plain_client() -> TurnContext:

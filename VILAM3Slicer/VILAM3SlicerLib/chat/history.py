@@ -30,6 +30,7 @@ def chat_request(past: Iterable[Turn], turn: Turn, session: str, shelf: ImageShe
         points=turn.question.marks.points,
         sequences=_sequences(turn.question),
         box=turn.question.marks.box,
+        stored_range=turn.question.stored_range,
     )
     return {
         "model": "vila-m3",

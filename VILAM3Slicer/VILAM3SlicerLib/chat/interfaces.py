@@ -14,7 +14,7 @@ from VILAM3SlicerLib.chat.marks import Marks
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult
-from VILAM3SlicerLib.protocol.messages import MriRole, ViewMode
+from VILAM3SlicerLib.protocol.messages import MriRole, StoredRange, ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 
 Value = TypeVar("Value")
@@ -24,10 +24,14 @@ OnDone = Callable[[], None]
 
 @dataclass(frozen=True)
 class PackedVolume:
-    """A volume ready to be sent: its content hash and the NRRD that carries it, in pieces."""
+    """A volume ready to be sent: its content hash and the NRRD that carries it, in pieces.
+
+    ``stored_range`` is told with each question about it, None where nobody knows it.
+    """
 
     sha256: str
     pieces: tuple[bytes | memoryview, ...] = field(repr=False)
+    stored_range: StoredRange | None = None
 
 
 @dataclass(frozen=True)

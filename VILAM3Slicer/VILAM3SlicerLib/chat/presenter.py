@@ -270,6 +270,8 @@ class Presenter:
                     self._fetching.image(image.seen)
             case ExpertResult() as result:
                 self._fetching.image(result.feedback_image)
+                for heat in result.heat_maps:
+                    self._fetching.image(heat.image)
                 self._fetching.result(turn.turn_id, result)
 
     def _cannot_show(self, turn_id: str, error: VilaM3Error) -> None:
@@ -306,7 +308,8 @@ def _about(question: Question, scan: PackedScan) -> Question:
     if len(shown) != len(question.images):
         shown = [main] * len(question.images)
     images = tuple(_of_volume(*pair) for pair in zip(question.images, shown, strict=True))
-    return replace(question, images=images, volume=main, sequences=sequences)
+    stored = scan.volume.stored_range
+    return replace(question, images=images, volume=main, sequences=sequences, stored_range=stored)
 
 
 def _of_volume(image: QuestionImage, volume: str) -> QuestionImage:

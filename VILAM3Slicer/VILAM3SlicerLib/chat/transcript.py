@@ -37,8 +37,9 @@ def image_names(turns: Iterable[Turn]) -> list[str]:
     for turn in turns:
         names += [picture.sha256 for picture in turn.question.images]
         names += [seen.seen for reply in turn.replies if reply.prompt for seen in reply.prompt.images]
-        overlays = [run.result.feedback_image for run in turn.experts if run.result]
-        names += [overlay for overlay in overlays if overlay]
+        results = [run.result for run in turn.experts if run.result]
+        names += [result.feedback_image for result in results if result.feedback_image]
+        names += [heat.image for result in results for heat in result.heat_maps]
     return list(dict.fromkeys(names))
 
 
@@ -82,6 +83,7 @@ def _reply(reply: Reply, turn: Turn, image: ImageReference) -> dict[str, Any]:
 
 def _expert(run: ExpertRun, image: ImageReference) -> dict[str, Any]:
     overlay = run.result.feedback_image if run.result else None
+    heat_maps = run.result.heat_maps if run.result else ()
     return {
         "expert": run.call.expert,
         "version": run.call.version,
@@ -90,5 +92,6 @@ def _expert(run: ExpertRun, image: ImageReference) -> dict[str, Any]:
         "reply": run.call.reply,
         "result": to_json(run.result) if run.result else None,
         "feedback_image": image(overlay) if overlay else None,
+        "heat_maps": {heat.finding: image(heat.image) for heat in heat_maps},
         "error": to_json(run.failure.error) if run.failure else None,
     }

@@ -13,12 +13,13 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertCalled,
     ExpertFailed,
     ExpertResult,
+    HeatMap,
     LegendEntry,
     Notice,
     Prompt,
     SegmentInfo,
 )
-from VILAM3SlicerLib.protocol.messages import MriRole, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import MriRole, StoredRange, ViewGeometry
 
 TurnState = Literal["sending", "queued", "thinking", "expert", "done", "failed", "stopped"]
 ENDED: tuple[TurnState, ...] = ("done", "failed", "stopped")
@@ -48,7 +49,8 @@ class QuestionSequence:
 
 @dataclass(frozen=True)
 class Question:
-    """What the person asked, with the images shown at that moment and the volume's hash, once known.
+    """What the person asked, with the images shown at that moment and the volume's hash and
+    stored range, once known.
 
     With an MRI study there is an image of each of its ``sequences``, in their order. ``marks`` were placed
     for this question, in the frame of the volume.
@@ -60,6 +62,7 @@ class Question:
     volume: str | None = None
     sequences: tuple[QuestionSequence, ...] = ()
     marks: Marks = NO_MARKS
+    stored_range: StoredRange | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class Turn:
     def segments(self) -> tuple[SegmentInfo, ...]:
         """The segments that experts found in this turn, in the order in which they came."""
         return tuple(segment for run in self.experts if run.result for segment in run.result.segments)
+
+    def heat_map(self, finding: str) -> HeatMap | None:
+        """Where an expert of this turn saw a finding; None where it did not say."""
+        maps = [one for run in self.experts if run.result for one in run.result.heat_maps]
+        return next((one for one in maps if one.finding == finding), None)
 
     @property
     def legend(self) -> tuple[LegendEntry, ...]:

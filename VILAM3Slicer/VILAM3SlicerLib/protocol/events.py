@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.errors import ErrorBody
+from VILAM3SlicerLib.protocol.messages import Matrix
 
 Color = tuple[float, float, float]
 """Red, green and blue, each 0 to 1."""
@@ -124,6 +125,23 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class HeatMap:
+    """Where an expert saw signs of a finding.
+
+    ``image`` is the SHA-256 of a grey PNG with ``columns`` and ``rows``: 255 where the signs are strongest, 0
+    where there are none. ``pixel_to_ras`` maps the centre of a pixel (column, row from the top, 0, 1) to RAS
+    in mm, in the volume's own frame. ``source`` names the network.
+    """
+
+    finding: str
+    image: str
+    columns: int
+    rows: int
+    pixel_to_ras: Matrix
+    source: str
+
+
+@dataclass(frozen=True)
 class ExpertResult:
     """What an expert returned, and what of it went back to the model.
 
@@ -142,6 +160,7 @@ class ExpertResult:
     segments: tuple[SegmentInfo, ...] = ()
     legend: tuple[LegendEntry, ...] = ()
     findings: tuple[Finding, ...] = ()
+    heat_maps: tuple[HeatMap, ...] = ()
     type: Literal["expert_result"] = "expert_result"
 
 

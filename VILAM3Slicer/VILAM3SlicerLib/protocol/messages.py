@@ -26,6 +26,10 @@ Matrix = tuple[
 ]  # fmt: skip
 """A 4x4 matrix, row by row."""
 
+StoredRange = tuple[float, float]
+"""The lowest and the highest value that an image's file could have held, in the volume's units; the higher a
+value, the brighter (a MONOCHROME1 image is inverted by whoever reads it)."""
+
 
 @dataclass(frozen=True)
 class ViewGeometry:
@@ -88,6 +92,7 @@ class TurnContext:
     ``turn_id`` is chosen by the client (a UUID) and names the turn for cancelling and reading again.
     ``views`` belong to the images of the newest user message, in their order. ``sequences`` are the volumes
     of an MRI study, ``volume`` among them. ``points`` and ``box`` were placed for this question.
+    ``stored_range`` is told for radiographs whose file says it.
     """
 
     turn_id: str
@@ -98,6 +103,7 @@ class TurnContext:
     points: tuple[PointPrompt, ...] = ()
     sequences: tuple[MriSequence, ...] = ()
     box: BoxRegion | None = None
+    stored_range: StoredRange | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, nrrd_header
 from VILAM3SlicerLib.scene.arrays import Array, image_array
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_frame_of, to_wire, world_box
 
+HEAT_MAP = "VILAM3.HeatMap"
+"""Attribute of the nodes that show a heat map over a scan."""
+
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed in about 3 ms, so that a user interface can breathe between two pieces."""
 
@@ -143,7 +146,8 @@ def hash_volume(volume: NrrdVolume) -> str:
 
 
 def volume_nodes(scene: Any) -> list[Any]:
-    """The scans of a scene, label maps left out."""
+    """The scans of a scene, label maps and our own overlays left out."""
     nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
     found = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
-    return [node for node in found if not isinstance(node, slicer.vtkMRMLLabelMapVolumeNode)]
+    scans = [node for node in found if not isinstance(node, slicer.vtkMRMLLabelMapVolumeNode)]
+    return [node for node in scans if not node.GetAttribute(HEAT_MAP)]

@@ -9,8 +9,10 @@ import slicer
 
 from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedSequence, PackedVolume
 from VILAM3SlicerLib.chat.mri_study import ChosenSequence, MriStudy
+from VILAM3SlicerLib.protocol.messages import StoredRange
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
+from VILAM3SlicerLib.scene.stored_range import stored_range
 from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
 
 MRI = "MRI"
@@ -84,12 +86,13 @@ class AskedVolumes:
 
     def _work(self, node: Any, frame_node: Any) -> Callable[[], PackedVolume]:
         volume = read_volume(node, frame_node)
-        key, state = node.GetID(), (node.GetImageData().GetMTime(), volume.ijk_to_ras)
+        stored = stored_range(node)
+        key, state = node.GetID(), (node.GetImageData().GetMTime(), volume.ijk_to_ras, stored)
 
         def work() -> PackedVolume:
             known = self._packed.get(key)
             if known is None or known[0] != state:
-                self._packed[key] = known = (state, _packed(volume))
+                self._packed[key] = known = (state, _packed(volume, stored))
             return known[1]
 
         return work
@@ -104,5 +107,5 @@ class AskedVolumes:
             self._host.later(0.0, self.refresh)
 
 
-def _packed(volume: NrrdVolume) -> PackedVolume:
-    return PackedVolume(hash_volume(volume), tuple(nrrd_pieces(volume)))
+def _packed(volume: NrrdVolume, stored: StoredRange | None) -> PackedVolume:
+    return PackedVolume(hash_volume(volume), tuple(nrrd_pieces(volume)), stored)

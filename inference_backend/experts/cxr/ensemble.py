@@ -60,19 +60,17 @@ class Member:
         """Whether it was trained on this finding and has an operating point for it."""
         return bool(self.labels[finding]) and not math.isnan(self.thresholds[finding])
 
-    def probabilities(self, image: Any) -> list[float]:
-        """For a tensor (1, 1, rows, columns); 0.5 is the operating point, and what it does not know."""
+    @property
+    def breadth(self) -> int:
+        """How many findings it was trained on."""
+        return sum(map(bool, self.labels))
+
+    def probabilities(self, picture: Any) -> list[float]:
+        """For a tensor (1, 1, resolution, resolution); 0.5 is the operating point, and what is not known."""
         import torch
 
-        outputs = torch.sigmoid(self.network(self.resized(image)).float())[0].tolist()
+        outputs = torch.sigmoid(self.network(picture).float())[0].tolist()
         return [_around_half(*pair) for pair in zip(outputs, self.thresholds, strict=True)]
-
-    def resized(self, image: Any) -> Any:
-        """The image at the resolution that it was trained on."""
-        from torch.nn.functional import interpolate
-
-        size = (self.resolution, self.resolution)
-        return interpolate(image, size=size, mode="bilinear", antialias=True)
 
 
 class Ensemble:
@@ -82,32 +80,42 @@ class Ensemble:
         self.members = tuple(members)
         self._device = device
 
-    def tensor(self, image: npt.NDArray[Any]) -> Any:
-        """An image (rows, columns) as the networks take it."""
+    def pictures(self, image: npt.NDArray[Any]) -> dict[int, Any]:
+        """A square image as the networks take it: tensors (1, 1, resolution, resolution) by resolution."""
         import torch
+        from torch.nn.functional import interpolate
 
-        return torch.from_numpy(image.copy())[None, None].to(self._device)
+        tensor = torch.from_numpy(image)[None, None].to(self._device)
+        resolutions = {member.resolution for member in self.members}
+        return {
+            resolution: interpolate(tensor, (resolution, resolution), mode="bilinear", antialias=True)
+            for resolution in resolutions
+        }
+
+    def looked_at_by(self, place: int, as_published: bool) -> Member | None:
+        """Of the models that vote on a finding the one whose heat map is shown: the broadest DenseNet."""
+        asked = self._asked(place, as_published)
+        knowing = [member for member in asked if member.knows(place)]
+        return max(knowing, key=lambda member: (member.name != RESNET, member.breadth), default=None)
 
     def vote(self, outputs: Mapping[str, Sequence[float]], as_published: bool) -> dict[str, float]:
         """The mean probability of each finding over those who vote on it.
 
         ``as_published`` counts the constant 0.5 of models that do not know a finding.
         """
-        return {
-            finding: self._mean(place, finding, outputs, as_published)
-            for place, finding in enumerate(FINDINGS)
-        }
+        return {finding: self._mean(place, outputs, as_published) for place, finding in enumerate(FINDINGS)}
 
-    def _mean(
-        self, place: int, finding: str, outputs: Mapping[str, Sequence[float]], as_published: bool
-    ) -> float:
-        voters = _PUBLISHED_VOTERS.get(finding, MEMBERS)
-        asked = [
+    def _mean(self, place: int, outputs: Mapping[str, Sequence[float]], as_published: bool) -> float:
+        asked = self._asked(place, as_published)
+        return sum(outputs[member.name][place] for member in asked) / len(asked)
+
+    def _asked(self, place: int, as_published: bool) -> list[Member]:
+        voters = _PUBLISHED_VOTERS.get(FINDINGS[place], MEMBERS)
+        return [
             member
             for member in self.members
             if member.name in voters and (as_published or member.knows(place))
         ]
-        return sum(outputs[member.name][place] for member in asked) / len(asked)
 
 
 def load_ensemble(folder: Path, device: str) -> Ensemble:

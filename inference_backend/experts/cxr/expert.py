@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from inference_backend.conversation.model_cards import CXR
 from inference_backend.experts.cxr.ensemble import (
     FINDINGS,
     MEMBERS,
-    RESNET,
     Ensemble,
-    Member,
     converted_file,
     load_ensemble,
 )
-from inference_backend.experts.cxr.image import radiograph
-from inference_backend.experts.interface import Expert, ExpertRequest, Findings, IsCancelled, ReportProgress
+from inference_backend.experts.cxr.heat_map import activation_maps, pixels_of_map, shown
+from inference_backend.experts.cxr.image import Radiograph, read_radiograph
+from inference_backend.experts.interface import (
+    Expert,
+    ExpertRequest,
+    FindingHeat,
+    Findings,
+    IsCancelled,
+    ReportProgress,
+)
 from inference_backend.experts.weights import ExpertWeights, why_not
 from inference_backend.imaging.volume import Array
-from VILAM3SlicerLib.protocol.errors import Cancelled, InvalidRequest
+from VILAM3SlicerLib.protocol.errors import Cancelled
 from VILAM3SlicerLib.protocol.events import Finding
-
-_LAST_FEATURES = "features.denseblock4"
-"""The layer of a DenseNet whose activations a heat map shows."""
 
 
 class Cxr(Expert):
@@ -36,7 +38,6 @@ class Cxr(Expert):
     """
 
     card = CXR
-    version = "torchxrayvision v1"
     memory_bytes = 1_500_000_000
 
     def __init__(
@@ -49,6 +50,10 @@ class Cxr(Expert):
         self._load_models = load_models
         self._as_published = as_published
         self._ensemble: Ensemble | None = None
+
+    @property
+    def version(self) -> str:
+        return "torchxrayvision v1" + (", published vote" if self._as_published else "")
 
     @property
     def unavailable_because(self) -> str:
@@ -73,56 +78,45 @@ class Cxr(Expert):
         import torch
 
         ensemble = self._loaded()
-        image = ensemble.tensor(radiograph(request.volume))
+        radiograph = read_radiograph(request.volume, request.modality, request.stored_range)
+        pictures = ensemble.pictures(radiograph.pixels)
         outputs = {}
         for number, member in enumerate(ensemble.members):
             if is_cancelled():
                 raise Cancelled("The expert was stopped.")
             report_progress(number / len(ensemble.members), f"model {number + 1} of {len(ensemble.members)}")
             with torch.no_grad():
-                outputs[member.name] = member.probabilities(image)
+                outputs[member.name] = member.probabilities(pictures[member.resolution])
         votes = ensemble.vote(outputs, self._as_published)
-        return Findings(tuple(Finding(_told(name), votes[name]) for name in sorted(votes)))
+        findings = tuple(Finding(_told(name), votes[name]) for name in sorted(votes))
+        return Findings(findings, tuple(self._heat_maps(ensemble, radiograph, pictures)))
 
-    def heat_map(self, request: ExpertRequest, finding: str) -> Array:
-        """Where the broadest model sees a finding: Grad-CAM, 0 to 1, on the square in the image's middle.
-
-        Raises:
-            InvalidRequest: no such finding.
-        """
-        from monai.visualize import GradCAM
-
-        ensemble = self._loaded()
-        names = [_told(name) for name in FINDINGS]
-        if finding not in names:
-            raise InvalidRequest(
-                f"CXR knows no finding '{finding}'.", f"It knows {', '.join(sorted(names))}."
-            )
-        image = ensemble.tensor(radiograph(request.volume))
-        member = _broadest(ensemble)
-        member.network.requires_grad_(True)
-        cam = GradCAM(member.network, _LAST_FEATURES)(member.resized(image), class_idx=names.index(finding))
-        member.network.requires_grad_(False)
-        side = image.shape[-1]
-        return _enlarged(np.asarray(cam.detach().cpu())[0, 0], side)
+    def _heat_maps(
+        self, ensemble: Ensemble, radiograph: Radiograph, pictures: Mapping[int, Any]
+    ) -> Iterator[FindingHeat]:
+        """A map for each finding that anything speaks for, by one of the models that vote on it."""
+        chosen: dict[str, list[int]] = {}
+        for place in range(len(FINDINGS)):
+            member = ensemble.looked_at_by(place, self._as_published)
+            if member is not None:
+                chosen.setdefault(member.name, []).append(place)
+        for member in ensemble.members:
+            places = chosen.get(member.name, [])
+            if places:
+                raw = activation_maps(member, pictures[member.resolution], places)
+                yield from _drawn(member.name, places, raw, radiograph)
 
     def _loaded(self) -> Ensemble:
         assert self._ensemble is not None, "run before load"
         return self._ensemble
 
 
-def _broadest(ensemble: Ensemble) -> Member:
-    densenets = [member for member in ensemble.members if member.name != RESNET]
-    return max(densenets, key=lambda member: sum(map(bool, member.labels)))
-
-
-def _enlarged(heat: Array, side: int) -> Array:
-    """Heat, 1 where it is highest, at the image's own size."""
-    from skimage.transform import resize
-
-    strength = 1 - heat if heat.min() < 0 else heat
-    enlarged: Array = resize(strength, (side, side), order=1)
-    return enlarged.clip(0, 1).astype(np.float32)
+def _drawn(source: str, places: Sequence[int], raw: Array, radiograph: Radiograph) -> Iterator[FindingHeat]:
+    for place, one in zip(places, raw, strict=True):
+        strength = shown(one)
+        if strength is not None:
+            matrix = pixels_of_map(radiograph.pixel_to_ras, len(radiograph.pixels), len(strength))
+            yield FindingHeat(_told(FINDINGS[place]), strength, matrix, source)
 
 
 def _told(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Eight models with random weights: conversion, votes, images of any kind, and a heat map."""
+"""Eight models with random weights: conversion and votes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from inference_backend.conversation.model_cards import CXR
 from inference_backend.experts.cxr.convert import convert, main
@@ -25,26 +26,29 @@ from inference_backend.experts.cxr.ensemble import (
     member,
 )
 from inference_backend.experts.cxr.expert import Cxr
-from inference_backend.experts.cxr.image import radiograph
 from inference_backend.experts.feedback import feedback
 from inference_backend.experts.interface import ExpertRequest
 from inference_backend.experts.state_dict import read_state_dict
 from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
-from Testing.inference_backend.experts.storage import ORDERS, stored_as
-from VILAM3SlicerLib.protocol.errors import ExpertError, InvalidRequest
+from VILAM3SlicerLib.protocol.errors import ExpertError
 
 SHOWN = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Columns to the patient's left, rows to the back: how a radiograph without geometry is loaded."""
 
 
-class Constant:
-    """A network with given logits."""
+class Constant(nn.Module):
+    """A network with given logits, and last layers named as in the DenseNets and in the ResNet."""
 
     def __init__(self, logits: list[float]) -> None:
+        super().__init__()
         self._logits = torch.tensor([logits])
+        self.layer4, self.fc = nn.Identity(), nn.Linear(2, len(FINDINGS))
+        self.class_layers = nn.ModuleDict({"relu": nn.Identity(), "out": nn.Linear(2, len(FINDINGS))})
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        for layer in (self.layer4, self.class_layers["relu"]):
+            layer(torch.ones(1, 2, 3, 3))
         return self._logits
 
 
@@ -112,10 +116,10 @@ def test_networks_compute_what_the_library_computes(name: str) -> None:
     fill_with_waves(network.state_dict(), released_names(network, name))
     one = member(name, network.eval())
     pixels = torch.sin(torch.arange(300 * 300, dtype=torch.float64) * 0.013).reshape(1, 1, 300, 300)
-    image = pixels.float() * 1000
+    picture = Ensemble([one], "cpu").pictures(pixels[0, 0].float().numpy() * 1000)[one.resolution]
     with torch.no_grad():
-        np.testing.assert_allclose(network(one.resized(image))[0], expected["logits"], rtol=1e-3, atol=0.05)
-        np.testing.assert_allclose(one.probabilities(image), expected["probabilities"], atol=1e-3)
+        np.testing.assert_allclose(network(picture)[0], expected["logits"], rtol=1e-3, atol=0.05)
+        np.testing.assert_allclose(one.probabilities(picture), expected["probabilities"], atol=1e-3)
 
 
 def released_names(network: torch.nn.Module, name: str) -> dict[str, str]:
@@ -143,49 +147,6 @@ def fill_with_waves(tensors: dict[str, torch.Tensor], released: dict[str, str]) 
             tensor.copy_(wave * (2.0 / tensor[0].numel()) ** 0.5)
         else:
             tensor.copy_(1 + 0.2 * wave if key.endswith("weight") else 0.1 * wave)
-
-
-@pytest.mark.parametrize(("order", "flipped"), ORDERS)
-def test_storage_does_not_turn_the_image(
-    image: Volume, order: tuple[int, int, int], flipped: tuple[int, ...]
-) -> None:
-    np.testing.assert_array_equal(radiograph(stored_as(image, order, flipped)), radiograph(image))
-
-
-def test_rows_run_from_the_top_and_the_square_is_in_the_middle(image: Volume) -> None:
-    square = radiograph(image)
-    assert square.shape == (100, 100)
-    expected = (image.voxels[10:110, :, 0].T / 255.0 * 2 - 1) * 1024
-    np.testing.assert_allclose(square, expected, atol=1e-3)
-
-
-def test_many_bits_are_scaled_by_what_the_image_uses(image: Volume) -> None:
-    fifteen = image.with_voxels(image.voxels.astype(np.uint16) * 128 + 7)
-    assert radiograph(fifteen).min() == -1024
-    assert radiograph(fifteen).max() == 1024
-
-
-def test_what_is_no_radiograph_is_refused(image: Volume) -> None:
-    for voxels in (
-        np.zeros((80, 80, 5)),
-        np.zeros((80, 80, 1)),
-        np.ones((20, 80, 1)),
-        np.full((80, 80, 1), np.nan),
-    ):
-        with pytest.raises(ExpertError) as error:
-            radiograph(Volume(voxels, SHOWN))
-        assert error.value.hint
-
-
-def test_a_heat_map_lies_on_the_square(image: Volume) -> None:
-    members = [member(MEMBERS[0], empty_network(MEMBERS[0]).eval())]
-    cxr = Cxr(WeightsAt(Path()), load_models=lambda folder, device: Ensemble(members, device))
-    cxr.load("cpu")
-    heat = cxr.heat_map(ExpertRequest("", image), "pneumonia")
-    assert heat.shape == (100, 100)
-    assert 0 <= heat.min() < heat.max() <= 1
-    with pytest.raises(InvalidRequest, match="toothache"):
-        cxr.heat_map(ExpertRequest("", image), "toothache")
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:

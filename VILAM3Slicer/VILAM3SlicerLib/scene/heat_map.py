@@ -1,0 +1,108 @@
+"""The heat map of a finding, laid over the scan in the slice views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from vtkmodules.vtkIOImage import vtkPNGReader
+
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.events import HeatMap
+from VILAM3SlicerLib.scene.arrays import image_array
+from VILAM3SlicerLib.scene.geometry import from_wire, to_vtk
+from VILAM3SlicerLib.scene.views import slice_views
+from VILAM3SlicerLib.scene.volumes import HEAT_MAP
+
+_OPACITY = 0.7
+_LEVELS = 256
+
+
+class HeatMapOverlay:
+    """Shows one heat map at a time in the foreground of the slice views; what was there comes back.
+
+    Args:
+        scene: the MRML scene.
+        app_logic: the application logic.
+    """
+
+    def __init__(self, scene: Any, app_logic: Any) -> None:
+        self._scene = scene
+        self._app_logic = app_logic
+        self._nodes: list[Any] = []
+        self._before: list[tuple[Any, str | None, float]] = []
+        self.shown: HeatMap | None = None
+
+    def show(self, volume_node: Any, heat: HeatMap, png: bytes) -> None:
+        """Lay a map over a scan, in place of the one before; a parent transform of the scan is given to it.
+
+        Raises:
+            SceneError: the picture is not what the map says.
+        """
+        self.hide()
+        image = _image(png, heat)
+        colors = self._add("vtkMRMLColorTableNode", "VILA-M3 heat colors")
+        _fill(colors)
+        node = self._add("vtkMRMLScalarVolumeNode", f"{heat.finding} (heat map)")
+        node.SetIJKToRASMatrix(to_vtk(from_wire(heat.pixel_to_ras)))
+        node.SetAndObserveImageData(image)
+        node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+        display = self._add("vtkMRMLScalarVolumeDisplayNode", "VILA-M3 heat display")
+        display.SetAutoWindowLevel(0)
+        display.SetWindowLevelMinMax(0, _LEVELS - 1)
+        display.SetAndObserveColorNodeID(colors.GetID())
+        node.SetAndObserveDisplayNodeID(display.GetID())
+        self._to_front(node)
+        self.shown = heat
+
+    def hide(self) -> None:
+        """Take the map away."""
+        for composite, volume, opacity in self._before:
+            composite.SetForegroundVolumeID(volume)
+            composite.SetForegroundOpacity(opacity)
+        for node in reversed(self._nodes):
+            self._scene.RemoveNode(node)
+        self._before, self._nodes, self.shown = [], [], None
+
+    def _add(self, kind: str, name: str) -> Any:
+        node = self._scene.AddNewNodeByClass(kind, name)
+        node.SetAttribute(HEAT_MAP, "1")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)  # the conversation holds the map
+        self._nodes.append(node)
+        return node
+
+    def _to_front(self, node: Any) -> None:
+        for view in slice_views(self._app_logic):
+            composite = view.logic.GetSliceCompositeNode()
+            before = (composite, composite.GetForegroundVolumeID(), composite.GetForegroundOpacity())
+            self._before.append(before)
+            composite.SetForegroundVolumeID(node.GetID())
+            composite.SetForegroundOpacity(_OPACITY)
+
+
+def _image(png: bytes, heat: HeatMap) -> Any:
+    """The grey picture as ``vtkImageData`` whose J runs down, as the map's rows do."""
+    with TemporaryDirectory() as folder:  # reading from memory has another name in each VTK
+        path = Path(folder) / "heat.png"
+        path.write_bytes(png)
+        reader = vtkPNGReader()
+        reader.SetFileName(str(path))
+        reader.Update()
+    image = reader.GetOutput()
+    if image.GetDimensions() != (heat.columns, heat.rows, 1) or image.GetNumberOfScalarComponents() != 1:
+        raise SceneError(f"The heat map of {heat.finding} cannot be shown.", "Ask again.")
+    pixels = image_array(image)
+    pixels[...] = pixels[:, ::-1].copy()  # vtk reads the bottom row first
+    return image
+
+
+def _fill(colors: Any) -> None:
+    """From clear over red to yellow: the stronger, the brighter and the less one sees through it."""
+    colors.SetTypeToUser()
+    colors.SetNumberOfColors(_LEVELS)
+    for level, share in enumerate(np.linspace(0, 1, _LEVELS).tolist()):
+        green, blue = max(0.0, 1.6 * share - 0.6), max(0.0, 4 * share - 3.4)
+        colors.SetColor(level, f"{share:.2f}", min(1.0, 0.6 + share), green, blue, share**0.7)

@@ -8,10 +8,11 @@ from typing import Any
 
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.page_downloads import Downloads, SaveScene
-from browser_viewer.page_layout import EXAMPLES
-from browser_viewer.page_rows import backend_row, data_url, page_row, segment_rows
+from browser_viewer.page_rows import backend_row, page_row, segment_rows
 from browser_viewer.view_grid import ViewGrid
 from VILAM3SlicerLib.chat.behind import behind_row
+from VILAM3SlicerLib.chat.examples import example_questions
+from VILAM3SlicerLib.chat.images import data_url
 from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.rows import image_caption, turn_row
@@ -19,11 +20,11 @@ from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 from VILAM3SlicerLib.scene.camera import FirstLook
+from VILAM3SlicerLib.scene.modality import MODALITIES
 from VILAM3SlicerLib.scene.scan_removal import remove_scan
 from VILAM3SlicerLib.viewer.discussion import Discussion
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
-MODALITIES = ("CT", "MRI", "CXR", "US", "Unknown")
 REFRESH_SECONDS = 0.05
 TICK_SECONDS = 0.5
 STATUS_SECONDS = 5.0
@@ -116,7 +117,7 @@ class ViewerPage:
                 "asked_view": "Red",
                 "modality": "CT",
                 "modalities": list(MODALITIES),
-                "examples": list(EXAMPLES),
+                "examples": [],
                 "alert": None,
                 "behind": None,
                 "show_seen": False,
@@ -284,6 +285,8 @@ class ViewerPage:
         row = {**backend_row(self._status, trouble), "size": model.image_size if model else 0}
         with self._state as state:
             state.backend = row
+            experts = self._status.experts if self._status else ()
+            state.examples = list(example_questions(state.modality, experts))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from browser_viewer.page_rows import data_url
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report import compose_report
 from VILAM3SlicerLib.chat.transcript import compose_transcript
@@ -37,10 +36,8 @@ class Downloads:
 
     def transcript(self) -> str:
         """The conversation with all that the model was given, as JSON with the images in it."""
-        shelf = self._presenter.shelf
-        transcript = compose_transcript(
-            self._presenter.turns, self.model, lambda name: data_url(shelf.get(name)) or None
-        )
+        presenter = self._presenter
+        transcript = compose_transcript(presenter.turns, self.model, presenter.shelf.data_url)
         return json.dumps(transcript, indent=2, ensure_ascii=False)
 
     def segmentation(self) -> Any:

@@ -18,12 +18,6 @@ _ICON = (
 )
 """trame-slicer's own icon would be fetched from another server."""
 
-EXAMPLES = (
-    "Segment the lungs.",
-    "Segment everything and tell me the sizes.",
-    "What kind of image is this?",
-)
-
 
 class _Assets:
     """What trame serves and loads for this page."""

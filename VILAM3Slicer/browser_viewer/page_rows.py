@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from VILAM3SlicerLib.chat.images import data_url
 from VILAM3SlicerLib.chat.report import model_name
 from VILAM3SlicerLib.chat.rows import SegmentRow, css_colour
 from VILAM3SlicerLib.protocol.messages import BackendStatus
@@ -14,13 +14,8 @@ from VILAM3SlicerLib.protocol.messages import BackendStatus
 Row = dict[str, Any]
 
 
-def data_url(png: bytes | None) -> str:
-    """A PNG as the page takes it; empty where there is none."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii") if png else ""
-
-
 def page_row(row: Any) -> Row:
-    """A row of ``chat.rows`` or ``chat.behind`` for the templates."""
+    """A row of ``chat.rows`` or ``chat.behind`` for the templates; a picture that is missing is ``None``."""
     plain: Row = _plain(asdict(row))
     return plain
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Any
 
-from VILAM3SlicerLib.chat.images import ImageShelf
+from VILAM3SlicerLib.chat.images import ImageShelf, data_url
 from VILAM3SlicerLib.chat.marks import told
 from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
 from VILAM3SlicerLib.protocol.codec import to_json
@@ -79,7 +78,7 @@ def _image_parts(sha256: str | None, shelf: ImageShelf) -> list[Message]:
         return [_part(f"sha256:{sha256}")]
     if png is None:
         return []
-    return [_part("data:image/png;base64," + base64.b64encode(png).decode("ascii"))]
+    return [_part(data_url(png))]
 
 
 def _part(url: str) -> Message:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
+
+def data_url(png: bytes) -> str:
+    """A PNG as an address that carries it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
 
 class ImageShelf:
     """Holds PNG bytes for as long as the conversation lasts.
@@ -20,6 +27,11 @@ class ImageShelf:
     def get(self, sha256: str) -> bytes | None:
         """The PNG bytes, or None where the image never came here."""
         return self._png.get(sha256)
+
+    def data_url(self, sha256: str) -> str | None:
+        """The image as an address that carries it, or None where it never came here."""
+        png = self.get(sha256)
+        return data_url(png) if png else None
 
     def forget_backend(self) -> None:
         """The backend says that it knows an image no more: send all of them whole again."""

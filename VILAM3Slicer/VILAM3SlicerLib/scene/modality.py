@@ -15,6 +15,9 @@ DICOM_MODALITY = "DICOM.Modality"
 
 UNKNOWN = "Unknown"
 
+MODALITIES = ("CT", "MRI", "CXR", "US", UNKNOWN)
+"""What a person may say that a scan is."""
+
 _OF_DICOM = {"CT": "CT", "MR": "MRI", "CR": "CXR", "DX": "CXR", "US": "US"}
 
 _NAMES = (

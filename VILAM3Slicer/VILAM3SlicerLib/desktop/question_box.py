@@ -1,0 +1,76 @@
+"""The box for the question: Enter sends, Shift+Enter breaks the line, the arrows bring questions back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+
+from VILAM3SlicerLib.chat.recall import Recall
+
+
+class _Keys(qt.QObject):  # type: ignore[misc] # Qt has no types
+    """Looks at the keys that the box is about to get; ``take(key, shift)`` tells whether one is used up."""
+
+    def __init__(self, take: Callable[[int, bool], bool]) -> None:
+        super().__init__()
+        self._take = take
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() != qt.QEvent.KeyPress:
+            return False
+        return self._take(int(event.key()), bool(event.modifiers() & qt.Qt.ShiftModifier))
+
+
+class QuestionBox:
+    """A QPlainTextEdit that sends.
+
+    Args:
+        edit: the box.
+        send: called when the person wants to send what is typed.
+        questions: gives the questions asked so far, the oldest first.
+    """
+
+    def __init__(self, edit: Any, send: Callable[[], None], questions: Callable[[], Sequence[str]]) -> None:
+        self._edit = edit
+        self._send = send
+        self._recall = Recall(questions)
+        self._keys = _Keys(self._on_key)
+        edit.installEventFilter(self._keys)
+
+    @property
+    def text(self) -> str:
+        """What is typed."""
+        return str(self._edit.plainText)
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self._edit.setPlainText(text)
+        self._edit.moveCursor(qt.QTextCursor.End)
+
+    def focus(self) -> None:
+        """Let the person type."""
+        self._edit.setFocus()
+
+    def close(self) -> None:
+        """Look at no more keys."""
+        self._edit.removeEventFilter(self._keys)
+
+    def _on_key(self, key: int, shift: bool) -> bool:
+        if key in (int(qt.Qt.Key_Return), int(qt.Qt.Key_Enter)) and not shift:
+            self._send()
+            return True
+        if shift or not self._may_recall():
+            return False
+        if key == int(qt.Qt.Key_Up):
+            self.text = self._recall.older(self.text)
+            return True
+        if key == int(qt.Qt.Key_Down) and self._recall.is_showing(self.text):
+            self.text = self._recall.newer(self.text)
+            return True
+        return False
+
+    def _may_recall(self) -> bool:
+        """In a text of several lines that is being typed the arrows move the cursor."""
+        return "\n" not in self.text or self._recall.is_showing(self.text)

@@ -1,0 +1,124 @@
+"""What the model will see: the very pictures that a question asked now would carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from VILAM3SlicerLib.chat.rows import MODES, image_caption
+from VILAM3SlicerLib.chat.turn import QuestionImage
+from VILAM3SlicerLib.desktop.transcript_view import picture
+from VILAM3SlicerLib.desktop.ui_files import load_ui
+from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.messages import ViewMode
+
+_SMALL, _LARGE = 96, 320
+"""Height of a picture in pixels, and after a click on it."""
+
+_REST_MS = 150
+"""How long the views must rest before the pictures are made again, in ms."""
+
+
+class SeenStrip:
+    """Pictures with plane, window and size; the person chooses mode and view. ``shown_images`` are there now.
+
+    Args:
+        capture: gives the pictures of a mode; raises a VilaM3Error that says why there are none.
+        on_choice: called with the mode and the name of the view that the person chose.
+    """
+
+    def __init__(
+        self,
+        capture: Callable[[ViewMode], tuple[QuestionImage, ...]],
+        on_choice: Callable[[ViewMode, str], None],
+    ) -> None:
+        self.widget, self._ui = load_ui("SeenStrip")
+        self._capture = capture
+        self._on_choice = on_choice
+        self._buttons: list[Any] = []
+        self.shown_images: tuple[QuestionImage, ...] = ()
+        self._height = _SMALL
+        self._views: tuple[tuple[str, str], ...] = ()
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.connect("timeout()", self.refresh)
+        for mode, words in MODES.items():
+            self._ui.modeBox.addItem(_(words.capitalize()), mode)
+        self._ui.modeBox.connect("activated(int)", self._chosen)
+        self._ui.viewBox.connect("activated(int)", self._chosen)
+
+    @property
+    def mode(self) -> ViewMode:
+        """The mode that is chosen."""
+        mode: ViewMode = self._ui.modeBox.currentData
+        return mode
+
+    def set_mode(self, mode: ViewMode) -> None:
+        """Choose a mode for the person."""
+        self._ui.modeBox.setCurrentIndex(self._ui.modeBox.findData(mode))
+        self.soon()
+
+    def set_views(self, views: tuple[tuple[str, str], ...], asked: str) -> None:
+        """Offer views: the name of each and the words for it."""
+        if views != self._views:
+            self._views = views
+            self._ui.viewBox.clear()
+            for name, words in views:
+                self._ui.viewBox.addItem(words, name)
+        self._ui.viewBox.setCurrentIndex(self._ui.viewBox.findData(asked))
+
+    def soon(self) -> None:
+        """Make the pictures again when the views have come to rest."""
+        self._rest.start()
+
+    def close(self) -> None:
+        """Make no more pictures."""
+        self._rest.stop()
+
+    def refresh(self) -> None:
+        """Make the pictures again now."""
+        self._ui.viewBox.setEnabled(self.mode == "as_seen")
+        try:
+            images = self._capture(self.mode)
+        except VilaM3Error as error:
+            self._show((), f"{error.message} {error.hint}".strip())
+        else:
+            self._show(images, "\n".join(dict.fromkeys(image_caption(image.geometry) for image in images)))
+
+    def _show(self, images: tuple[QuestionImage, ...], caption: str) -> None:
+        self.shown_images = images
+        self._make_buttons(len(images))
+        for button, image in zip(self._buttons, images, strict=True):
+            pixmap = picture(image.png)
+            if pixmap.height() > self._height:
+                pixmap = pixmap.scaledToHeight(self._height, qt.Qt.SmoothTransformation)
+            button.setIcon(qt.QIcon(pixmap))
+            button.setIconSize(pixmap.size())
+            button.setToolTip(image_caption(image.geometry))
+        self._ui.captionLabel.text = caption
+
+    def _make_buttons(self, count: int) -> None:
+        layout = self._ui.pictures.layout()
+        while len(self._buttons) > count:
+            button = self._buttons.pop()
+            layout.removeWidget(button)
+            button.deleteLater()
+        while len(self._buttons) < count:
+            button = qt.QToolButton()
+            button.setAutoRaise(True)
+            button.connect("clicked()", self._change_size)
+            layout.insertWidget(len(self._buttons), button)
+            self._buttons.append(button)
+        self._ui.pictures.setVisible(count > 0)
+
+    def _change_size(self) -> None:
+        self._height = _LARGE if self._height == _SMALL else _SMALL
+        self.refresh()
+
+    def _chosen(self, _index: int) -> None:
+        self._on_choice(self.mode, self._ui.viewBox.currentData or "")
+        self.refresh()

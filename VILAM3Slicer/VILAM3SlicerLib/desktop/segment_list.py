@@ -1,0 +1,166 @@
+"""The segments of the scan: colour, size, visibility, opacity, the way to them and out of Slicer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from VILAM3SlicerLib.chat.rows import SegmentRow
+from VILAM3SlicerLib.desktop.files import ask_file_name
+from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.ui_files import load_ui
+from VILAM3SlicerLib.scene.measurements import write_table
+from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+
+_NAME, _VOLUME, _LONGEST, _SOURCE = range(4)
+
+
+class SegmentList:
+    """A table with a line for each segment.
+
+    Args:
+        scene: the scan and its segments.
+        messages: where errors and news are told.
+    """
+
+    def __init__(self, scene: ScanScene, messages: MessageBar) -> None:
+        self.widget, self._ui = load_ui("SegmentList")
+        self._scene = scene
+        self._messages = messages
+        self._rows: list[SegmentRow] = []
+        self._filling = False
+        self._table = self._ui.segmentTable
+        self._prepare_table()
+        self._connect()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the segments as they are now; lines that look the same are not touched."""
+        rows = self._scene.rows()
+        if rows == self._rows and self._table.rowCount == len(rows):
+            return
+        self._filling = True
+        self._table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            if number >= len(self._rows) or row != self._rows[number]:
+                self._fill(number, row)
+        self._filling = False
+        self._rows = rows
+        self._ui.emptyLabel.setVisible(not rows)
+        for widget in (self._table, self._ui.opacityRow, self._ui.segmentButtons):
+            widget.setVisible(bool(rows))
+        anything = any(row.visible for row in rows)
+        self._ui.showAllButton.text = _("Hide all") if anything else _("Show all")
+
+    def _prepare_table(self) -> None:
+        table = self._table
+        table.setColumnCount(4)
+        table.setHorizontalHeaderLabels([_("Segment"), _("Volume"), _("Longest"), _("Found by")])
+        table.horizontalHeader().setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
+        for column in (_VOLUME, _LONGEST, _SOURCE):
+            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        table.verticalHeader().setVisible(False)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setShowGrid(False)
+
+    def _connect(self) -> None:
+        guarded = self._messages.guarded
+        self._table.connect("itemChanged(QTableWidgetItem*)", guarded(self._changed))
+        self._table.connect("cellDoubleClicked(int,int)", guarded(lambda line, _column: self._go_to(line)))
+        self._table.connect("itemSelectionChanged()", self._show_opacity)
+        self._ui.opacitySlider.connect("valueChanged(int)", guarded(self._set_opacity))
+        self._ui.goToButton.connect("clicked()", guarded(self._go_to_selected))
+        self._ui.showAllButton.connect("clicked()", guarded(self._show_all))
+        self._ui.editButton.connect("clicked()", guarded(self._edit))
+        menu = qt.QMenu(self._ui.exportButton)
+        for words, action in self._exports():
+            menu.addAction(words).connect("triggered()", guarded(action))
+        self._ui.exportButton.setMenu(menu)
+
+    def _exports(self) -> tuple[tuple[str, Callable[[], None]], ...]:
+        return (
+            (_("Segmentation file (.seg.nrrd)"), self._save_segmentation),
+            (_("Table of the sizes"), self.add_table),
+            (_("Labelmaps, models and more: module Segmentations"), self._open_segmentations),
+        )
+
+    def _fill(self, line: int, row: SegmentRow) -> None:
+        name = qt.QTableWidgetItem(row.name)
+        name.setIcon(_swatch(row.rgb))
+        name.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
+        name.setCheckState(qt.Qt.Checked if row.visible else qt.Qt.Unchecked)
+        longest = f"{row.longest_mm:.0f} mm" if row.longest_mm is not None else ""
+        self._table.setItem(line, _NAME, name)
+        for column, words in ((_VOLUME, row.size), (_LONGEST, longest), (_SOURCE, row.source)):
+            item = qt.QTableWidgetItem(words)
+            if column != _SOURCE:
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            self._table.setItem(line, column, item)
+
+    def _changed(self, item: Any) -> None:
+        if self._filling or item.column() != _NAME or item.row() >= len(self._rows):
+            return
+        row = self._rows[item.row()]
+        if (item.checkState() == qt.Qt.Checked) != row.visible:
+            self._scene.toggle(row.segment_id)
+            self.refresh()
+
+    def _selected(self) -> list[SegmentRow]:
+        lines = sorted({index.row() for index in self._table.selectionModel().selectedRows()})
+        return [self._rows[line] for line in lines if line < len(self._rows)]
+
+    def _go_to(self, line: int) -> None:
+        self._scene.go_to(self._rows[line].segment_id)
+
+    def _go_to_selected(self) -> None:
+        for row in self._selected()[:1]:
+            self._scene.go_to(row.segment_id)
+
+    def _show_all(self) -> None:
+        self._scene.show_all(not any(row.visible for row in self._rows))
+        self.refresh()
+
+    def _show_opacity(self) -> None:
+        selected = self._selected()
+        self._ui.opacityRow.setEnabled(bool(selected))
+        if selected:
+            blocked = self._ui.opacitySlider.blockSignals(True)
+            self._ui.opacitySlider.setValue(round(100 * selected[0].opacity))
+            self._ui.opacitySlider.blockSignals(blocked)
+
+    def _set_opacity(self, percent: int) -> None:
+        for row in self._selected():
+            self._scene.set_opacity(row.segment_id, percent / 100)
+        self.refresh()
+
+    def _save_segmentation(self) -> None:
+        kind = _("Segmentation") + " (*.seg.nrrd)"
+        path = ask_file_name(self.widget, _("Save the segments"), "segmentation.seg.nrrd", kind)
+        if path is not None:
+            self._scene.save_segmentation(path)
+
+    def add_table(self) -> Any:
+        """Put a table of the sizes into the scene; returns its node."""
+        name = slicer.mrmlScene.GenerateUniqueName(f"{self._scene.node.GetName()} sizes")
+        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+        write_table(table, self._scene.measurements())
+        return table
+
+    def _edit(self) -> None:
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(self._scene.segmentation)
+        editor.setSourceVolumeNode(self._scene.node)
+
+    def _open_segmentations(self) -> None:
+        slicer.app.openNodeModule(self._scene.segmentation)
+
+
+def _swatch(rgb: Sequence[int]) -> Any:
+    pixmap = qt.QPixmap(16, 16)
+    pixmap.fill(qt.QColor(*rgb))
+    return qt.QIcon(pixmap)

@@ -1,0 +1,107 @@
+"""Turns of the conversation as the rich text that Qt shows; no toolkit is needed to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import quote, unquote
+
+from VILAM3SlicerLib.chat.rows import AnswerSpan, ExpertRow, TurnRow
+
+SCHEME = "vilam3"
+"""Links of ours are ``vilam3:WHAT/VALUE``."""
+
+_STATES = {"running": "…", "done": "✓", "failed": "✗"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours of the application's palette, as style sheets take them."""
+
+    quiet: str
+    shade: str
+    link: str
+    trouble: str
+
+
+def link(what: str, value: str) -> str:
+    """The address of something to be done."""
+    return f"{SCHEME}:{what}/{quote(value, safe='')}"
+
+
+def read_link(address: str) -> tuple[str, str] | None:
+    """What ``link`` was given; None for other addresses."""
+    scheme, _, rest = address.partition(":")
+    what, slash, value = rest.partition("/")
+    return (what, unquote(value)) if scheme == SCHEME and slash else None
+
+
+def image_name(turn_id: str) -> str:
+    """The name under which the document holds a turn's picture."""
+    return link("image", turn_id)
+
+
+def welcome_html(title: str, hint: str, examples: Iterable[str], look: Look) -> str:
+    """What stands in place of a conversation that has not begun."""
+    questions = "".join(
+        f'<p style="margin-left:12px">{_anchor("ask", text, text, look.link)}</p>' for text in examples
+    )
+    return f"<p><b>{escape(title)}</b></p>{_quiet(hint, look)}{questions}"
+
+
+def turn_html(row: TurnRow, look: Look) -> str:
+    """One turn, without what changes each second: progress has a place of its own."""
+    parts = [_question(row, look)]
+    parts += [_expert(expert, look) for expert in row.experts if expert.state != "running"]
+    if row.paragraphs:
+        parts.append(f"<p>{''.join(_span(span, look) for span in row.paragraphs)}</p>")
+    parts += [_quiet(notice, look) for notice in row.notices]
+    if row.state == "stopped":
+        parts.append(_quiet(row.activity or "Stopped.", look))
+    if row.error is not None:
+        again = "" if row.running else " " + _anchor("again", row.id, "Ask again", look.link)
+        words = f"{_text(row.error.message)}<br>{_text(row.error.hint)}"
+        parts.append(f'<p style="color:{look.trouble}">{words}{again}</p>')
+    if not row.running:
+        source = f"{row.source} · {row.elapsed}" if row.source else row.elapsed
+        behind = _anchor("behind", row.id, "Behind the scenes", look.link)
+        parts.append(f'<p style="color:{look.quiet}; margin-bottom:12px">{_text(source)} · {behind}</p>')
+    return "".join(parts)
+
+
+def _question(row: TurnRow, look: Look) -> str:
+    image = ""
+    if row.image is not None:
+        address, name = link("behind", row.id), image_name(row.id)
+        image = f'<td width="72"><a href="{address}"><img src="{name}" height="64" /></a></td>'
+    attached = "".join(f'<br><span style="color:{look.quiet}">{_text(line)}</span>' for line in row.attached)
+    words = f'<td valign="middle"><b>{_text(row.question)}</b>{attached}</td>'
+    return f'<table width="100%" cellpadding="6" bgcolor="{look.shade}"><tr>{image}{words}</tr></table>'
+
+
+def _expert(expert: ExpertRow, look: Look) -> str:
+    name = f"{expert.name} {expert.arguments}".strip()
+    colour = look.trouble if expert.state == "failed" else look.quiet
+    return f'<p style="color:{colour}">{_STATES[expert.state]} {_text(name)}: {_text(expert.detail)}</p>'
+
+
+def _span(span: AnswerSpan, look: Look) -> str:
+    stands_for = f" ({_text(span.stands_for)})" if span.stands_for else ""
+    if not span.segment:
+        return _text(span.text) + stands_for
+    swatch = f'<span style="color:{span.colour}">■</span>&nbsp;'
+    return swatch + _anchor("segment", span.segment, span.text, look.link) + stands_for
+
+
+def _anchor(what: str, value: str, text: str, colour: str) -> str:
+    return f'<a href="{link(what, value)}" style="color:{colour}">{_text(text)}</a>'
+
+
+def _quiet(text: str, look: Look) -> str:
+    return f'<p style="color:{look.quiet}">{_text(text)}</p>'
+
+
+def _text(text: str) -> str:
+    """Words of anybody, with their line breaks; nothing in them is markup."""
+    return escape(text).replace("\n", "<br>")

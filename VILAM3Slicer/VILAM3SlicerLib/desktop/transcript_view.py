@@ -1,0 +1,137 @@
+"""The conversation as text with links, brought up to date from the first turn that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+
+from VILAM3SlicerLib.chat.rows import TurnRow
+from VILAM3SlicerLib.desktop.transcript_html import Look, image_name, read_link, turn_html
+
+_THUMBNAIL = 64
+"""Height of a question's picture, in pixels."""
+
+
+def look_of(palette: Any) -> Look:
+    """The colours of a palette that the transcript uses."""
+    text, ground = palette.color(qt.QPalette.Text), palette.color(qt.QPalette.Base)
+    dark = ground.lightness() < 128
+    return Look(
+        quiet=_between(text, ground),
+        shade=palette.color(qt.QPalette.AlternateBase).name(),
+        link="#7fb4ff" if dark else "#1a5fb4",
+        trouble="#ff8a80" if dark else "#b3261e",
+    )
+
+
+def _between(text: Any, ground: Any) -> str:
+    """A colour that is quieter than the text and still easy to read."""
+    pairs = ((text.red(), ground.red()), (text.green(), ground.green()), (text.blue(), ground.blue()))
+    return "#" + "".join(f"{round(0.62 * loud + 0.38 * silent):02x}" for loud, silent in pairs)
+
+
+def picture(png: bytes) -> Any:
+    """PNG bytes as a QPixmap."""
+    pixmap = qt.QPixmap()
+    pixmap.loadFromData(qt.QByteArray(png))
+    return pixmap
+
+
+class TranscriptView:
+    """Shows turns in a QTextBrowser.
+
+    Args:
+        browser: the browser; what it holds is replaced.
+        follow: called with what a clicked link is for and its value, see ``transcript_html.link``.
+    """
+
+    def __init__(self, browser: Any, follow: Callable[[str, str], None]) -> None:
+        self._browser = browser
+        self._follow = follow
+        self._rows: list[TurnRow] = []
+        self._starts: list[int] = []
+        self._welcome: str | None = None
+        browser.setOpenLinks(False)
+        browser.connect("anchorClicked(QUrl)", self._on_link)
+
+    def show_welcome(self, html: str) -> None:
+        """Show a text in place of turns."""
+        if self._rows or html != self._welcome:
+            self._rows, self._starts, self._welcome = [], [], html
+            self._browser.setHtml(html)
+
+    def show(self, rows: Sequence[TurnRow]) -> None:
+        """Show these turns; those before the first that changed are not touched."""
+        if self._welcome is not None:
+            self._welcome = None
+            self._browser.clear()
+        same = _count_same(self._rows, rows)
+        if same == len(rows) == len(self._rows):
+            return
+        bar = self._browser.verticalScrollBar()
+        at_the_end = bar.value >= bar.maximum - 4
+        self._cut(same)
+        look = look_of(self._browser.palette)
+        for row in rows[same:]:
+            self._append(row, look)
+        self._rows = list(rows)
+        if at_the_end:
+            bar.setValue(bar.maximum)
+
+    def repaint(self) -> None:
+        """Write everything again, as after a change of the application's colours."""
+        rows = self._rows
+        self._cut(0)
+        self._rows = []
+        if rows:
+            self.show(rows)
+
+    def _cut(self, first: int) -> None:
+        """Remove the turns from this one on."""
+        if first >= len(self._starts):
+            return
+        cursor = qt.QTextCursor(self._browser.document)
+        cursor.setPosition(self._starts[first])
+        cursor.movePosition(qt.QTextCursor.End, qt.QTextCursor.KeepAnchor)
+        cursor.removeSelectedText()
+        del self._starts[first:]
+
+    def _append(self, row: TurnRow, look: Look) -> None:
+        document = self._browser.document
+        if row.image is not None:
+            image = picture(row.image).scaledToHeight(_THUMBNAIL, qt.Qt.SmoothTransformation)
+            name = qt.QUrl(image_name(row.id))
+            document.addResource(qt.QTextDocument.ImageResource, name, image)
+        cursor = qt.QTextCursor(document)
+        cursor.movePosition(qt.QTextCursor.End)
+        self._starts.append(cursor.position())
+        cursor.insertHtml(turn_html(row, look))
+
+    def _on_link(self, url: Any) -> None:
+        target = read_link(url.toEncoded().data().decode("ascii"))
+        if target is not None:
+            self._follow(*target)
+
+
+def _count_same(old: Sequence[TurnRow], new: Sequence[TurnRow]) -> int:
+    """How many turns at the beginning look the same."""
+    for number, (before, after) in enumerate(zip(old, new, strict=False)):
+        if not _looks_same(before, after):
+            return number
+    return min(len(old), len(new))
+
+
+def _looks_same(before: TurnRow, after: TurnRow) -> bool:
+    """Whether two states of a turn read the same: what runs shows its time elsewhere."""
+    if before.running != after.running or before.state != after.state:
+        return False
+    ended = [expert for expert in before.experts if expert.state != "running"]
+    ended_now = [expert for expert in after.experts if expert.state != "running"]
+    return (before.id, before.paragraphs, before.notices, before.error) == (
+        after.id,
+        after.paragraphs,
+        after.notices,
+        after.error,
+    ) and [expert.detail for expert in ended] == [expert.detail for expert in ended_now]

@@ -1,0 +1,41 @@
+"""What is being done for the running question: the expert at work, how far, how long, how much longer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from VILAM3SlicerLib.chat.rows import ExpertRow, TurnRow
+
+
+class WorkBar:
+    """A line with a progress bar under it; hidden while nothing runs.
+
+    Args:
+        ui: holds ``workBar``, ``activityLabel``, ``elapsedLabel`` and ``workProgress``.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+
+    def show(self, turn: TurnRow | None) -> None:
+        """Show the running turn; None while there is none."""
+        self._ui.workBar.setVisible(turn is not None)
+        if turn is None:
+            return
+        expert = next((one for one in turn.experts if one.state == "running"), None)
+        self._ui.activityLabel.text = _activity(turn, expert)
+        self._ui.elapsedLabel.text = _times(turn, expert)
+        self._ui.workProgress.setMaximum(100 if expert else 0)
+        self._ui.workProgress.setValue(expert.percent if expert else 0)
+
+
+def _activity(turn: TurnRow, expert: ExpertRow | None) -> str:
+    if expert is None:
+        return turn.activity
+    return f"{expert.name} {expert.arguments}: {expert.detail}"
+
+
+def _times(turn: TurnRow, expert: ExpertRow | None) -> str:
+    if expert is None:
+        return turn.elapsed
+    return ", ".join(filter(None, (expert.elapsed, expert.expected)))

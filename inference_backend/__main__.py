@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--hung-after",
-        type=float,
+        type=_seconds,
         default=SilenceLimits.working,
         metavar="SECONDS",
         help="a model or expert that gives no sign of life for so long is restarted (default %(default).0f)",
@@ -63,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--parent-pid", type=int, help="end when this process has ended")
     command.add_argument("--watch-stdin", action="store_true", help="end when standard input is closed")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError("give a time of at least 1 second")
+    return seconds
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def _backend(
     command += ["--model", options.model] if options.model else []
     command += ["--precision", options.precision] if options.precision else []
     command += ["--prompt-layout", options.prompt_layout] if options.prompt_layout else []
-    command += ["--hung-after", str(options.hung_after)] if options.hung_after else []
+    command += ["--hung-after", str(options.hung_after)] if options.hung_after is not None else []
     command += ["--store", str(options.store)] if options.store else []
     with _child(layout, "backend", command + ["--keep-scans"] * options.keep_scans) as child:
         yield child

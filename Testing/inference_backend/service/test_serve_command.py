@@ -18,7 +18,8 @@ import httpx
 import psutil
 import pytest
 
-from inference_backend.serve import check_host, find_key
+from inference_backend import __main__ as command_line
+from inference_backend.serve import ServeOptions, check_host, find_key
 from inference_backend.store.folder import ServiceFolder
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.places import ADDRESS_FILE, KEY_FILE, SERVICE_FOLDERS
@@ -189,3 +190,21 @@ def test_the_port_is_free_again_at_once(repository: Path, tmp_path: Path) -> Non
         with socket.create_connection(("127.0.0.1", port)):
             pass
     listen("127.0.0.1", port).close()
+
+
+@pytest.mark.parametrize("given", ["0", "-5", "0.5", "inf", "nan", "soon"])
+def test_a_time_after_which_everything_would_count_as_hung_is_refused(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["serve", f"--hung-after={given}"])
+    assert ended.value.code == 2
+    assert "--hung-after" in capsys.readouterr().err
+
+
+def test_a_time_is_passed_on_and_generous_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    served_with: list[ServeOptions] = []
+    monkeypatch.setattr(command_line, "serve", served_with.append)
+    assert command_line.main(["serve", "--hung-after", "900"]) == 0
+    assert command_line.main(["serve"]) == 0
+    assert [options.hung_after for options in served_with] == [900, 300]

@@ -28,8 +28,9 @@ def main() -> None:
 
     from VILAM3SlicerLib.scene.arrays import as_vtk
     from VILAM3SlicerLib.scene.capture import capture
+    from VILAM3SlicerLib.scene.result_segments import ResultSegments
     from VILAM3SlicerLib.scene.segment_origin import Origin
-    from VILAM3SlicerLib.scene.segmentation import ResultSegments, find_segmentation
+    from VILAM3SlicerLib.scene.segmentation import find_segmentation
     from VILAM3SlicerLib.scene.terminology import SlicerTerminology
     from VILAM3SlicerLib.scene.views import slice_view
     from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume

@@ -136,6 +136,25 @@ def test_all_segments_can_be_hidden_and_shown_at_once(page):
     wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay shown again")
 
 
+def test_a_segment_is_made_clear_by_its_slider(page):
+    segment(page)
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay")
+    for name in ("left lung", "right lung"):
+        slider = page.locator(f"[aria-label='Opacity of {name}']")
+        slider.evaluate("slider => { slider.value = 0; slider.dispatchEvent(new Event('change')); }")
+    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "overlay cleared")
+
+
+def test_results_stand_side_by_side_where_the_person_wants_so(page):
+    segment(page)
+    page.select_option("[aria-label='Repeated results']", "add")
+    segment(page)
+    wait_until(page, lambda: page.locator(".segment").count() == 4, "two of each")
+    page.select_option("[aria-label='Repeated results']", "replace")
+    page.click("text=Undo last question")
+    wait_until(page, lambda: page.locator(".segment").count() == 2, "the second pair is gone")
+
+
 def test_a_segment_in_the_list_and_a_colour_in_the_answer_lead_to_the_segment(page):
     segment(page)
     answer = last_turn(page).locator(".answer")
@@ -336,7 +355,7 @@ def test_saved_scene_brings_conversation_links_and_segments_back(page, tmp_path)
     open_path(page, saved)
     page.wait_for_selector(".turn .answer")
     assert page.locator(".segment-name").all_inner_texts() == ["left lung", "right lung"]
-    assert page.locator(".segment-size").all_inner_texts() == sizes
+    wait_until(page, lambda: page.locator(".segment-size").all_inner_texts() == sizes, "sizes measured")
     assert last_turn(page).locator(".answer").inner_text() == answer
     assert page.get_attribute(".question img", "src") == seen
     for caption in ("Axial", "Coronal", "3D"):

@@ -18,11 +18,11 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.conversation_store import load_conversation, save_conversation
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_vtk, to_wire
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     CLOSED_SURFACE,
     LABELMAP,
-    ResultSegments,
     find_segmentation,
     segment_ids,
     segment_of,

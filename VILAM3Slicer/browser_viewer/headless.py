@@ -127,13 +127,13 @@ class HeadlessRun:
             scene.surfaces.when_done(built.set)
             await built.wait()
             scene.save_segmentation(folder / SEGMENTATION)
-            scene.go_to(max(scene.rows(), key=lambda row: row.volume_ml).segment_id)
+            scene.go_to(max(scene.measurements(), key=lambda one: one.volume_ml).segment_id)
             views.fit_threed()
             self._picture(scene, views, status).save(folder / VIEW)
         return self._verdict(turn, check_outputs(folder, PANEL))
 
     def _picture(self, scene: ScanScene, views: OffscreenViews, status: BackendStatus) -> Image.Image:
-        legend = [LegendLine(row.name, f"{row.volume_ml:,.0f} mL", row.rgb) for row in scene.rows()]
+        legend = [LegendLine(row.name, row.size, row.rgb) for row in scene.rows()]
         panels = {title: views.pixels(name) for name, title in TITLES.items()}
         name = model_name(status.model) if status.model else "unknown model"
         return compose_overview(

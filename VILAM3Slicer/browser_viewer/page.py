@@ -9,6 +9,7 @@ from typing import Any
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.page_downloads import Downloads, SaveScene
 from browser_viewer.page_rows import backend_row, page_row, segment_rows
+from browser_viewer.page_segments import SegmentActions
 from browser_viewer.view_grid import ViewGrid
 from VILAM3SlicerLib.chat.behind import behind_row
 from VILAM3SlicerLib.chat.examples import example_questions
@@ -54,6 +55,7 @@ class ViewerPage:
         self._presenter = Presenter(client, scene, host)
         self._discussion = Discussion(self._presenter, scene, mrml_scene)
         self._downloads = Downloads(server, self._presenter, scene, save_scene)
+        self._segments = SegmentActions(self._presenter, scene, self._show_changes)
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
@@ -62,6 +64,7 @@ class ViewerPage:
         self._presenter.on_change = self._plan_refresh
         self._discussion.on_scan = self._show_scan
         self._discussion.on_trouble = self._tell_error
+        self._scene.sizes.on_change = self._plan_refresh
         self._scene.surfaces.on_surface = self._show_surface
         self._scene.surfaces.on_trouble = self._tell_error
         self._fill_state()
@@ -109,6 +112,8 @@ class ViewerPage:
                 "scan": {"name": "", "facts": ""},
                 "turns": [],
                 "segments": [],
+                "decisions": [],
+                "replaces_earlier": self._scene.replaces_earlier,
                 "building_surfaces": False,
                 "allowed": {"ask": True, "stop": False, "undo": False},
                 "seen": {"url": "", "caption": ""},
@@ -131,10 +136,7 @@ class ViewerPage:
             "ask_again": self._ask_again,
             "stop": self._presenter.stop,
             "undo": self._undo,
-            "go_to": self._go_to,
-            "go_to_name": self._go_to_name,
-            "toggle": self._toggle,
-            "show_all": self._show_all,
+            **self._segments.triggers,
             "behind": self._behind,
             "report": self._downloads.report,
             "segmentation": self._downloads.segmentation,
@@ -180,23 +182,7 @@ class ViewerPage:
                 state.question = turn.question.text
         self._views.redraw()
 
-    def _go_to(self, segment_id: str) -> None:
-        self._scene.go_to(segment_id)
-        self._views.redraw()
-
-    def _go_to_name(self, name: str) -> None:
-        for row in self._scene.rows():
-            if row.name == name:
-                self._go_to(row.segment_id)
-                return
-
-    def _toggle(self, segment_id: str) -> None:
-        self._scene.toggle(segment_id)
-        self._plan_refresh()
-        self._views.redraw()
-
-    def _show_all(self, visible: bool) -> None:
-        self._scene.show_all(visible)
+    def _show_changes(self) -> None:
         self._plan_refresh()
         self._views.redraw()
 
@@ -232,6 +218,8 @@ class ViewerPage:
             now = self._host.now()
             state.turns = [page_row(turn_row(turn, rows, now)) for turn in self._presenter.turns]
             state.segments = segment_rows(rows)
+            state.decisions = self._segments.decision_rows()
+            state.replaces_earlier = self._scene.replaces_earlier
             state.building_surfaces = self._scene.surfaces.is_running
             state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}
 

@@ -8,8 +8,9 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from VILAM3SlicerLib.protocol.errors import SceneError, TooLarge, UnsupportedVolume
-from VILAM3SlicerLib.scene.conversation_store import discussed_volume, load_conversation, save_conversation
+from VILAM3SlicerLib.scene.conversation_store import discussed_volume
 from VILAM3SlicerLib.scene.geometry import ras_to_world, to_vtk
+from VILAM3SlicerLib.scene.scan_nodes import adopt_texts
 from VILAM3SlicerLib.scene.segmentation import adopt_segmentation, find_segmentation
 from VILAM3SlicerLib.scene.surfaces import without_surfaces
 from VILAM3SlicerLib.scene.volumes import check_volume, volume_nodes
@@ -50,7 +51,7 @@ def check_scene_file(path: Path) -> None:
 
 
 def load_scene(slicer_app: Any, path: Path) -> Any:
-    """Bring the scan of a checked file into the present scene, with its segments and its conversation.
+    """Bring the scan of a checked file into the present scene, with its segments, conversation and report.
 
     The file is read into a scene of its own first: what is on the screen stays until all went well, and the
     views keep their nodes. Other scans, models and view settings of the file are left out.
@@ -60,20 +61,17 @@ def load_scene(slicer_app: Any, path: Path) -> Any:
 
     Raises:
         UnsupportedVolume: it has no scan that can be shown.
-        SceneError: the conversation cannot be read.
     """
     saved = type(slicer_app)()
     if not saved.io_manager.load_scene(str(path)):
         raise UnsupportedVolume(f"The scene '{path.name}' cannot be loaded.", "Choose another one.")
     volume = discussed_volume(saved.scene) or next(iter(volume_nodes(saved.scene)), None)
     check_volume(volume)
-    conversation = load_conversation(saved.scene, volume)
     node = _copy(slicer_app.scene, volume)
     segmentation = find_segmentation(saved.scene, volume)
     if segmentation is not None:
         adopt_segmentation(slicer_app.scene, node, segmentation)
-    if conversation is not None:
-        save_conversation(slicer_app.scene, conversation, node)
+    adopt_texts(slicer_app.scene, node, saved.scene, volume)
     return node
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from VILAM3SlicerLib.chat.decision import Decision
 from VILAM3SlicerLib.chat.interfaces import PackedScan, PackedSequence, PackedVolume
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
 from VILAM3SlicerLib.chat.presenter import Presenter
@@ -77,6 +78,7 @@ class FakeScene:
     shown: list[tuple[str, ExpertResult]] = field(default_factory=list)
     error: VilaM3Error | None = None
     pieces: int = 0
+    to_decide: Decision | None = None
     kept: dict[str, Any] = field(default_factory=dict)
     sequences: tuple[PackedSequence, ...] = ()
     marks: Marks = NO_MARKS
@@ -102,9 +104,12 @@ class FakeScene:
         for _ in range(self.pieces):
             yield
         self.shown.append((turn_id, result))
+        return self.to_decide
 
-    def remove_results(self, turn_id) -> None:
+    def remove_results(self, turn_id):
         self.shown = [one for one in self.shown if one[0] != turn_id]
+        return self.to_decide
+        yield
 
     def keep_conversation(self, archive) -> None:
         self.kept = archive

@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import (
     ConnectionLost,
@@ -248,6 +249,46 @@ def test_a_turn_taken_back_gets_no_further_pieces_of_its_result(talk):
     talk.ask()
     talk.say(CALL, RESULT, answer("The left lung.", 1))
     talk.presenter.undo()
-    talk.host.waiting.pop()()
-    assert (talk.host.waiting, talk.scene.shown) == ([], [])
+    while talk.host.waiting:
+        talk.host.waiting.pop()()
+    assert talk.scene.shown == []
     assert talk.presenter.is_settled
+
+
+def test_what_the_person_decides_about_a_result_is_done_and_asked_no_more(talk):
+    done = []
+    act = Choice("Replace mine", lambda: iter([done.append("replaced")]))
+    talk.scene.to_decide = Decision("t", "You edited 'liver'.", (Choice("Keep both"), act))
+    talk.ask()
+    talk.say(CALL, RESULT, answer("The left lung.", 1))
+    (decision,) = talk.presenter.decisions
+    talk.presenter.decide(decision, act)
+    talk.presenter.decide(decision, act)
+    assert (done, talk.presenter.decisions) == (["replaced"], ())
+    assert talk.presenter.is_settled
+
+
+def test_undoing_or_leaving_a_turn_takes_its_open_decision_away(talk):
+    turn_id = talk.ask()
+    talk.scene.to_decide = Decision(turn_id, "You edited 'liver'.", (Choice("Keep both"),))
+    talk.say(CALL, RESULT, answer("The left lung.", 1))
+    assert talk.presenter.decisions
+    talk.scene.to_decide = None
+    talk.presenter.undo()
+    assert talk.presenter.decisions == ()
+
+
+def test_what_undoing_cannot_do_is_told_and_the_conversation_goes_on(talk):
+    finish_plain(talk, "One?", "Yes.")
+    troubles = []
+    talk.presenter.on_trouble = troubles.append
+
+    def fail(_turn_id):
+        raise SceneError("gone")
+        yield
+
+    talk.scene.remove_results = fail
+    talk.presenter.undo()
+    assert [error.message for error in troubles] == ["gone"]
+    assert talk.presenter.is_settled
+    assert talk.presenter.allowed.ask

@@ -13,8 +13,9 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras as node_ijk_to_ras
 from VILAM3SlicerLib.scene.geometry import to_wire
 from VILAM3SlicerLib.scene.measurements import measure, to_csv, write_table
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin
-from VILAM3SlicerLib.scene.segmentation import ResultSegments, find_segmentation
+from VILAM3SlicerLib.scene.segmentation import find_segmentation
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 SHAPE = (20, 37, 12)
@@ -58,6 +59,6 @@ def test_table_node_has_numbers_and_is_filled_anew(node, labels, scene):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     for _ in range(2):
         write_table(table, measure(node))
-    assert (table.GetNumberOfRows(), table.GetNumberOfColumns()) == (4, 6)
+    assert (table.GetNumberOfRows(), table.GetNumberOfColumns()) == (4, 8)
     assert table.GetTable().GetValueByName(1, "voxels").ToInt() == (labels == 2).sum()
     assert table.GetTable().GetColumnByName("volume_ml").IsNumeric()

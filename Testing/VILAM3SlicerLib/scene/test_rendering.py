@@ -15,8 +15,9 @@ from VILAM3SlicerLib.scene.arrays import as_numpy
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras as node_ijk_to_ras
 from VILAM3SlicerLib.scene.geometry import to_wire
 from VILAM3SlicerLib.scene.navigation import go_to_point
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin
-from VILAM3SlicerLib.scene.segmentation import ResultSegments, find_segmentation, segment_of, set_visible
+from VILAM3SlicerLib.scene.segmentation import find_segmentation, segment_of, set_visible
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 SHAPE = (38, 46, 30)

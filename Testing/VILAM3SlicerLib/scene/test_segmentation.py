@@ -14,10 +14,10 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd, encode_nrrd
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras as node_ijk_to_ras
 from VILAM3SlicerLib.scene.geometry import image_to_ras, to_wire
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     LABELMAP,
-    ResultSegments,
     find_segmentation,
     remove_segments,
     save_segmentation,
@@ -25,6 +25,7 @@ from VILAM3SlicerLib.scene.segmentation import (
     segment_of,
     set_visible,
 )
+from VILAM3SlicerLib.scene.steps import finish
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 SHAPE = (20, 40, 12)
@@ -231,13 +232,11 @@ def test_saved_file_is_read_by_another_library_with_names_and_place(labels, scan
 
 
 def test_saved_segments_come_back_with_their_origin_and_unedited(labels, scan, results, app, tmp_path):
-    from VILAM3SlicerLib.scene.segmentation import edited_segments
-
     results.add(scan, sent(labels, scan), (*LUNGS, BODY), FIRST)
     path = tmp_path / "segmentation.seg.nrrd"
     save_segmentation(app.scene, find_segmentation(app.scene, scan), path)
     read = app.io_manager.load_segmentation(str(path))
-    assert edited_segments(read, segment_ids(read)) == set()
+    assert finish(results.edited_in_steps(read, segment_ids(read))) == set()
     assert segment_ids(read, "turn-1") == segment_ids(read)
 
 

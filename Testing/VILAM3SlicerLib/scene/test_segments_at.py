@@ -8,8 +8,9 @@ import numpy as np
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.geometry import to_wire
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin
-from VILAM3SlicerLib.scene.segmentation import ResultSegments, find_segmentation
+from VILAM3SlicerLib.scene.segmentation import find_segmentation
 from VILAM3SlicerLib.scene.segments_at import segment_at
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 

@@ -15,11 +15,11 @@ from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.scene.arrays import as_numpy
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras as node_ijk_to_ras
 from VILAM3SlicerLib.scene.geometry import to_wire
+from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin
 from VILAM3SlicerLib.scene.segmentation import (
     CLOSED_SURFACE,
     LABELMAP,
-    ResultSegments,
     find_segmentation,
     remove_segments,
     segment_of,

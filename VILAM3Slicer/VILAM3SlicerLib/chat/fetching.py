@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from VILAM3SlicerLib.chat.decision import Decision
 from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.interfaces import Host, Scene, Transport
+from VILAM3SlicerLib.chat.stepping import Stepping
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd
@@ -15,8 +17,9 @@ class Fetching:
     """Fetches images for the shelf and labelmaps for the scene.
 
     Args:
+        stepping: shows what was fetched, a piece at a time.
         is_wanted: whether the turn of that name is still part of the conversation.
-        on_change: called when something has come, or will not.
+        on_end: called when something has come, or will not, with what the person is to decide about it.
         on_trouble: called with a turn and the reason why its segments are not shown.
     """
 
@@ -27,8 +30,9 @@ class Fetching:
         host: Host,
         shelf: ImageShelf,
         *,
+        stepping: Stepping,
         is_wanted: Callable[[str], bool],
-        on_change: Callable[[], None],
+        on_end: Callable[[Decision | None], None],
         on_trouble: Callable[[str, VilaM3Error], None],
     ) -> None:
         self.pending = 0
@@ -36,10 +40,10 @@ class Fetching:
         self._scene = scene
         self._host = host
         self._shelf = shelf
+        self._stepping = stepping
         self._is_wanted = is_wanted
-        self._on_change = on_change
+        self._on_end = on_end
         self._on_trouble = on_trouble
-        self._begun: dict[Iterator[None], str] = {}
 
     def image(self, sha256: str | None) -> None:
         """Fetch an image for the shelf, unless it is there."""
@@ -50,26 +54,26 @@ class Fetching:
         def keep(png: bytes) -> None:
             self._shelf.put(name, png)
             self._shelf.at_backend.add(name)
-            self._end()
+            self._end(None)
 
         self.pending += 1
-        self._transport.get_image(name, keep, lambda _error: self._end())
+        self._transport.get_image(name, keep, lambda _error: self._end(None))
 
     def result(self, turn_id: str, result: ExpertResult) -> None:
-        """Fetch a result's labelmap and show it a piece at a time, so that text goes on streaming."""
+        """Fetch a result's labelmap and show it, as long as its turn is wanted."""
         if result.result_id is None:
             return
 
         def fail(error: VilaM3Error) -> None:
-            self._fail(turn_id, error)
+            self.pending -= 1
+            self._on_trouble(turn_id, error)
 
         def show(labelmap: NrrdVolume) -> None:
             if self._is_wanted(turn_id):
                 steps = self._scene.show_result(turn_id, result, labelmap)
-                self._begun[steps] = turn_id
-                self._go_on(steps)
+                self._stepping.run(steps, self._end, fail, lambda: self._is_wanted(turn_id))
             else:
-                self._end()
+                self._end(None)
 
         def unpack(data: bytes) -> None:
             self._host.in_background(lambda: decode_nrrd(data), show, fail)
@@ -77,36 +81,6 @@ class Fetching:
         self.pending += 1
         self._transport.get_result(result.result_id, unpack, fail)
 
-    def finish_begun(self) -> None:
-        """Show at once the rest of what is half shown."""
-        while self._begun:
-            self._step(next(iter(self._begun)))
-
-    def _go_on(self, steps: Iterator[None]) -> None:
-        if steps in self._begun and self._step(steps):
-            self._host.later(0.0, lambda: self._go_on(steps))
-
-    def _step(self, steps: Iterator[None]) -> bool:
-        """Show the next piece, none of a turn taken back; whether there may be more."""
-        turn_id = self._begun[steps]
-        try:
-            if self._is_wanted(turn_id):
-                next(steps)
-                return True
-        except StopIteration:
-            pass
-        except VilaM3Error as error:
-            del self._begun[steps]
-            self._fail(turn_id, error)
-            return False
-        del self._begun[steps]
-        self._end()
-        return False
-
-    def _fail(self, turn_id: str, error: VilaM3Error) -> None:
+    def _end(self, decision: Decision | None) -> None:
         self.pending -= 1
-        self._on_trouble(turn_id, error)
-
-    def _end(self) -> None:
-        self.pending -= 1
-        self._on_change()
+        self._on_end(decision)

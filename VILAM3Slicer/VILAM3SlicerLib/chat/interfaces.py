@@ -6,10 +6,11 @@ All callbacks come on the thread of the user interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from VILAM3SlicerLib.chat.decision import Decision
 from VILAM3SlicerLib.chat.marks import Marks
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -20,6 +21,9 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 Value = TypeVar("Value")
 OnError = Callable[[VilaM3Error], None]
 OnDone = Callable[[], None]
+
+SceneWork = Generator[None, None, Decision | None]
+"""Work in pieces of a few milliseconds, one at each ``next``; returns what the person is to decide then."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +120,16 @@ class Scene(Protocol):
     def put_marks(self, marks: Marks) -> None:
         """Place them in the views again."""
 
-    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> Iterator[None]:
-        """Put an expert's segments on the views, a piece of the work at each ``next``.
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> SceneWork:
+        """Put an expert's segments on the views.
 
         Raises:
             SceneError: they do not fit the scan any more.
         """
 
-    def remove_results(self, turn_id: str) -> None:
-        """Take back what ``show_result`` showed for a turn; nothing else is touched."""
+    def remove_results(self, turn_id: str) -> SceneWork:
+        """Take back what ``show_result`` showed for a turn, and bring back what that replaced; nothing else
+        is touched, and what a person edited is left for them to decide about."""
 
     def keep_conversation(self, archive: dict[str, Any]) -> None:
         """Keep the conversation (``archive.pack``) with the scan, so that it is saved with the scene."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from VILAM3SlicerLib.chat.archive import Archive, pack
+from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.chat.delivery import Delivery
 from VILAM3SlicerLib.chat.fetching import Fetching
 from VILAM3SlicerLib.chat.fold import fold
 from VILAM3SlicerLib.chat.history import chat_request
 from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedVolume, Scene, Transport
+from VILAM3SlicerLib.chat.stepping import Stepping
 from VILAM3SlicerLib.chat.turn import Question, QuestionImage, QuestionSequence, Turn
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
@@ -34,15 +36,19 @@ class Allowed:
 class Presenter:
     """One conversation about one scan. It owns the turns; ``on_change`` is called after each change.
 
-    ``on_settled`` is called after each change that leaves nothing on the way (``is_settled``).
+    ``decisions`` are what the person is asked beside it, each until ``decide``.
+    ``on_settled`` is called after each change that leaves nothing on the way (``is_settled``), ``on_trouble``
+    where undoing or deciding did not go well.
     All methods are to be called on the user interface's thread and return at once.
     """
 
     def __init__(self, transport: Transport, scene: Scene, host: Host) -> None:
         self.turns: tuple[Turn, ...] = ()
+        self.decisions: tuple[Decision, ...] = ()
         self.shelf = ImageShelf()
         self.on_change: Callable[[], None] = lambda: None
         self.on_settled: Callable[[], None] = lambda: None
+        self.on_trouble: Callable[[VilaM3Error], None] = lambda _error: None
         self.max_question = MAX_QUESTION
         self._transport = transport
         self._scene = scene
@@ -50,20 +56,22 @@ class Presenter:
         self._session = str(uuid4())
         self._delivery: Delivery | None = None
         self._stopping = ""
+        self._stepping = Stepping(host)
         self._fetching = Fetching(
             transport,
             scene,
             host,
             self.shelf,
+            stepping=self._stepping,
             is_wanted=lambda turn_id: self.turn(turn_id) is not None,
-            on_change=self._changed,
+            on_end=self._after_work,
             on_trouble=self._cannot_show,
         )
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing runs and everything that the answers refer to has been fetched or given up."""
-        return self.running is None and self._fetching.pending == 0
+        return self.running is None and self._fetching.pending == 0 and not self._stepping.is_running
 
     @property
     def session(self) -> str:
@@ -136,10 +144,20 @@ class Presenter:
             return None
         turn = self.turns[-1]
         self.turns = self.turns[:-1]
-        self._scene.remove_results(turn.turn_id)
+        self._drop_decisions(turn.turn_id)
+        self._work(self._scene.remove_results(turn.turn_id))
         self._scene.put_marks(turn.question.marks)
         self._changed()
         return turn
+
+    def decide(self, decision: Decision, choice: Choice) -> None:
+        """Do what the person chose; a decision that was made, or lost its matter, is passed over."""
+        if decision not in self.decisions:
+            return
+        self.decisions = tuple(one for one in self.decisions if one is not decision)
+        if choice.act is not None:
+            self._work(choice.act())
+        self._changed()
 
     def start_over(self) -> None:
         """Begin a new conversation about the same scan; segments shown are left to the scene."""
@@ -162,7 +180,7 @@ class Presenter:
         """
         running = self.running
         self._cut_off()
-        self._fetching.finish_begun()
+        self._stepping.finish()
         if running is not None:
             ended = self._host.now()
             self._update(replace(running, state="stopped", activity=why, ended=ended))
@@ -172,6 +190,7 @@ class Presenter:
     def _forget(self) -> None:
         self._cut_off()
         self.turns = ()
+        self.decisions = ()
         self.shelf.clear()
         self._session = str(uuid4())
 
@@ -273,6 +292,21 @@ class Presenter:
                 for heat in result.heat_maps:
                     self._fetching.image(heat.image)
                 self._fetching.result(turn.turn_id, result)
+
+    def _work(self, steps: Iterator[None]) -> None:
+        self._stepping.run(steps, self._after_work, self._after_trouble)
+
+    def _after_work(self, decision: Decision | None) -> None:
+        if decision is not None:
+            self.decisions = (*self.decisions, decision)
+        self._changed()
+
+    def _after_trouble(self, error: VilaM3Error) -> None:
+        self.on_trouble(error)
+        self._changed()
+
+    def _drop_decisions(self, turn_id: str) -> None:
+        self.decisions = tuple(one for one in self.decisions if one.turn_id != turn_id)
 
     def _cannot_show(self, turn_id: str, error: VilaM3Error) -> None:
         turn = self.turn(turn_id)

@@ -22,13 +22,14 @@ _EARLIEST_FORECAST = 0.05
 class SegmentRow:
     """A segment as a list shows it; ``rgb`` is 0 to 255, ``opacity`` 0 to 1.
 
-    ``longest_mm`` is the longest diameter, told for lesions only.
+    ``volume_ml`` is None until it was measured, ``longest_mm`` is the longest diameter of a lesion (see
+    ``scene.diameters``) and None for anything else.
     """
 
     segment_id: str
     name: str
     rgb: tuple[int, int, int]
-    volume_ml: float
+    volume_ml: float | None
     visible: bool
     source: str
     opacity: float = 1.0
@@ -36,8 +37,11 @@ class SegmentRow:
 
     @property
     def size(self) -> str:
-        """The volume in words."""
-        return f"{self.volume_ml:,.0f} mL" if self.volume_ml >= 10 else f"{self.volume_ml:.1f} mL"
+        """The volume in words, and a lesion's longest diameter."""
+        if self.volume_ml is None:
+            return "…"
+        longest = f", {self.longest_mm:.0f} mm" if self.longest_mm is not None else ""
+        return _millilitres(self.volume_ml) + longest
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,10 @@ def image_caption(geometry: ViewGeometry) -> str:
     """Plane, extent and window of an image, in words."""
     window = f"W {geometry.window:.0f} L {geometry.level:.0f}"
     return f"{geometry.plane}, {MODES[geometry.mode]}, {geometry.columns} × {geometry.rows} px, {window}"
+
+
+def _millilitres(volume: float) -> str:
+    return f"{volume:,.0f} mL" if volume >= 10 else f"{volume:.1f} mL"
 
 
 def css_colour(rgb: Sequence[int]) -> str:

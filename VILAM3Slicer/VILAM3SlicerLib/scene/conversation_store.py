@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
+from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of
 
 _MARK = "VILAM3.Conversation"
-_SCAN = "VILAM3.Scan"
 
 
 def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any = None) -> Any:
@@ -19,12 +20,11 @@ def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any
         conversation: what ``load_conversation`` shall return.
         volume_node: the scan it is about; a scene may hold one conversation for each scan.
     """
-    node = _find(scene, volume_node)
+    node = find_node(scene, TEXT, _MARK, volume_node)
     if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLTextNode", "VILA-M3 conversation")
-        node.SetAttribute(_MARK, "1")
+        node = add_node(scene, TEXT, _MARK, volume_node, "VILA-M3 conversation")
         if volume_node is not None:
-            node.SetNodeReferenceID(_SCAN, volume_node.GetID())
+            file_result(scene, volume_node, node)
     node.SetText(json.dumps(conversation, ensure_ascii=False))
     return node
 
@@ -35,7 +35,7 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
     Raises:
         SceneError: the text was changed and is no conversation any more.
     """
-    node = _find(scene, volume_node)
+    node = find_node(scene, TEXT, _MARK, volume_node)
     if node is None:
         return None
     try:
@@ -52,35 +52,20 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
 
 def discussed_volume(scene: Any) -> Any:
     """The scan whose conversation is in the scene, the first of several; None where there is none."""
-    for node in _conversations(scene):
-        volume_node = node.GetNodeReference(_SCAN)
-        if volume_node is not None:
-            return volume_node
-    return None
+    scans = (scan_of(node) for node in marked_nodes(scene, TEXT, _MARK))
+    return next((scan for scan in scans if scan is not None), None)
 
 
 def forget_conversation(scene: Any, volume_node: Any = None) -> None:
     """Remove the conversation about a scan from the scene."""
-    node = _find(scene, volume_node)
+    node = find_node(scene, TEXT, _MARK, volume_node)
     if node is not None:
-        scene.RemoveNode(node)
+        remove_node(scene, node)
 
 
 def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
     """Keep the text of an unreadable conversation under another name, out of the way of a new one."""
-    node = _find(scene, volume_node)
+    node = find_node(scene, TEXT, _MARK, volume_node)
     if node is not None:
         node.RemoveAttribute(_MARK)
         node.SetName(scene.GenerateUniqueName(f"{node.GetName()} (not readable here)"))
-
-
-def _find(scene: Any, volume_node: Any) -> Any:
-    wanted = volume_node.GetID() if volume_node is not None else None
-    found = (node for node in _conversations(scene) if node.GetNodeReferenceID(_SCAN) == wanted)
-    return next(found, None)
-
-
-def _conversations(scene: Any) -> list[Any]:
-    nodes = scene.GetNodesByClass("vtkMRMLTextNode")
-    texts = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
-    return [node for node in texts if node.GetAttribute(_MARK)]

@@ -85,5 +85,26 @@ def count_layer(image: Any) -> LabelCounts:
     return finish(count_layer_in_steps(image))
 
 
+class CountedLayers:
+    """The counts of layers, counted again only where a layer was modified since."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[int, LabelCounts]] = {}
+
+    def of_in_steps(self, image: Any) -> Steps[LabelCounts]:
+        """The counts of a layer, a ``vtkOrientedImageData``."""
+        modified = image.GetMTime()
+        known = self._known.get(image)
+        if known is not None and known[0] == modified:
+            return known[1]
+        counts = yield from count_layer_in_steps(image)
+        self._known[image] = modified, counts
+        return counts
+
+    def forget_all_but(self, images: Collection[Any]) -> None:
+        """Let go of layers that are in use no more."""
+        self._known = {image: known for image, known in self._known.items() if image in images}
+
+
 def _count(band: Array, size: int) -> npt.NDArray[np.int64]:
     return np.bincount(band.ravel(), minlength=size)

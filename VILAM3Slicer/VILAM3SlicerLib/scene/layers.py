@@ -92,7 +92,7 @@ def overlapping(segments: Sequence[SegmentInfo]) -> set[str]:
 
 def _shared_image(labels: Array, counts: LabelCounts, kept: Collection[int], volume_node: Any) -> Steps[Any]:
     """The labels, without values that no segment of this layer has."""
-    image = _image(labels.dtype, volume_node)
+    image = empty_layer(labels.dtype, volume_node)
     if counts.present <= set(kept):
         image_array(image)[...] = labels
         yield
@@ -102,7 +102,7 @@ def _shared_image(labels: Array, counts: LabelCounts, kept: Collection[int], vol
 
 
 def _own_image(labels: Array, values: Collection[int], volume_node: Any) -> Steps[Any]:
-    image = _image(np.dtype(np.uint8), volume_node)
+    image = empty_layer(np.dtype(np.uint8), volume_node)
     yield from _translate(labels, dict.fromkeys(values, 1), image_array(image))
     return image
 
@@ -117,8 +117,8 @@ def _translate(labels: Array, becomes: dict[int, int], result: Array) -> Steps[N
             yield
 
 
-def _image(dtype: Any, volume_node: Any) -> Any:
-    """An empty image that takes its geometry from the node's own numbers, not from their product."""
+def empty_layer(dtype: Any, volume_node: Any) -> Any:
+    """A layer of unwritten voxels; its geometry is the node's own numbers, not their product."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(volume_node.GetImageData().GetDimensions())
     image.SetSpacing(volume_node.GetSpacing())

@@ -11,6 +11,8 @@ _PREFIX = "VILAM3."
 _TURN, _EXPERT, _VERSION, _FINGERPRINT = (
     _PREFIX + name for name in ("Turn", "Expert", "Version", "Fingerprint")
 )
+TAGS = (_TURN, _EXPERT, _VERSION, _FINGERPRINT)
+"""The names of all tags of ours."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Discussion:
         self._refused: Any = None
         self._waits = False
         presenter.on_settled = self._when_settled
+        presenter.on_trouble = self._tell
         events = slicer.vtkMRMLScene
         self._observers = [
             scene.AddObserver(events.NodeRemovedEvent, self._after_removal),
@@ -98,6 +99,9 @@ class Discussion:
         except VilaM3Error as error:
             set_conversation_aside(self._scene, self._scan.node)
             return None, error
+
+    def _tell(self, error: VilaM3Error) -> None:
+        self.on_trouble(error)
 
     def _when_settled(self) -> None:
         if self._waits:

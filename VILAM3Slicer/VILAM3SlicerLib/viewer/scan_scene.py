@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from VILAM3SlicerLib.chat.interfaces import Host, PackedScan
+from VILAM3SlicerLib.chat.decision import Choice, Decision
+from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, SceneWork
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
 from VILAM3SlicerLib.chat.mri_study import MriStudy
 from VILAM3SlicerLib.chat.report import ScanFacts
@@ -21,13 +22,15 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
 from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
 from VILAM3SlicerLib.scene.geometry import ras_to_world, transform_point
+from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.navigation import go_to_segment
 from VILAM3SlicerLib.scene.question_marks import QuestionMarks
+from VILAM3SlicerLib.scene.replaced_segments import forget_replaced
+from VILAM3SlicerLib.scene.result_segments import Added, ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
-    ResultSegments,
     find_segmentation,
     is_visible,
     opacity_of,
@@ -43,6 +46,7 @@ from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import SliceView, slice_view
 from VILAM3SlicerLib.scene.volumes import check_volume, volume_bounds
 from VILAM3SlicerLib.viewer.asked_volumes import AskedVolumes
+from VILAM3SlicerLib.viewer.size_keeping import SizeKeeping
 from VILAM3SlicerLib.viewer.surface_building import SurfaceBuilding
 
 
@@ -52,20 +56,25 @@ class ScanScene:
     ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan taken up;
     ``asked_view`` is the slice view whose picture is sent. ``surfaces`` tells of surfaces that come.
     ``study`` and ``question_marks`` are what the person may change of the next question.
+    ``replaces_earlier``: a repeated call of an expert replaces its earlier segments of the same names, if
+    nobody edited them; else the new ones stand beside them.
     """
 
     def __init__(self, scene: Any, app_logic: Any, host: Host) -> None:
         self.modality = "Unknown"
         self.default_modality = ""
         self.asked_view = "Red"
+        self.replaces_earlier = True
         self.surfaces = SurfaceBuilding(host)
         self.volumes = AskedVolumes(scene, host)
         self.question_marks = QuestionMarks(scene, app_logic)
         self._scene = scene
         self._app_logic = app_logic
-        self._results = ResultSegments(scene, SlicerTerminology(app_logic))
+        counted = CountedLayers()
+        self.sizes = SizeKeeping(scene, host, counted)
+        self._results = ResultSegments(scene, SlicerTerminology(app_logic), counted)
         self._node: Any = None
-        self._volumes_ml: dict[str, float] = {}
+        self._told_ml: dict[str, float] = {}
 
     @property
     def node(self) -> Any:
@@ -80,6 +89,7 @@ class ScanScene:
     def close(self) -> None:
         """Observe the scene no more and build no more surfaces."""
         self.surfaces.cancel()
+        self.sizes.close()
         self.volumes.close()
         self.question_marks.close()
 
@@ -98,12 +108,12 @@ class ScanScene:
         self.surfaces.cancel()
         if node is not self._node:
             self.question_marks.clear()
-        self._node, self._volumes_ml = node, {}
+        self._node, self._told_ml = node, {}
+        self.sizes.watch(node)
         if node is None:
             return
         self.modality = self.default_modality or guess_modality(self._scene, node)
         self.volumes.refresh()
-        self._volumes_ml = {one.segment_id: one.volume_ml for one in self.measurements()}
         if self.segmentation is not None:
             self.surfaces.build(self.segmentation)
 
@@ -206,20 +216,64 @@ class ScanScene:
             save_conversation(self._scene, archive, self.node)
         else:
             forget_conversation(self._scene, self.node)
+            forget_replaced(self._scene, self.node)
 
-    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> Iterator[None]:
+    def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> SceneWork:
         """Put an expert's segments on the views, a piece of the work at each ``next``."""
         if self.node is None:
             raise SceneError("The scan of this question is no longer open.")
         origin = Origin(turn_id, result.expert, result.version)
-        ids = yield from self._results.add_in_steps(self.node, labelmap, result.segments, origin)
-        self._volumes_ml.update({ids[one.name]: one.volume_ml for one in result.segments if one.name in ids})
-        self.surfaces.build(self.segmentation)
+        beside = not self.replaces_earlier
+        added = yield from self._results.add_in_steps(self.node, labelmap, result.segments, origin, beside)
+        self._told_ml.update(
+            {added.ids[one.name]: one.volume_ml for one in result.segments if one.name in added.ids}
+        )
+        self._after_change()
+        return self._whether_to_replace(added, origin)
 
-    def remove_results(self, turn_id: str) -> None:
-        """Take back the segments of a turn."""
+    def remove_results(self, turn_id: str) -> SceneWork:
+        """Take back the segments of a turn and bring back those that they replaced."""
+        if self.node is None:
+            return None
+        edited = yield from self._results.remove_turn_in_steps(self.node, turn_id)
+        names = self._names(edited)
+        self._after_change()
+        if not edited:
+            return None
+        question = f"You edited {names} after the answer came, so undoing it left that in place."
+        remove = Choice("Remove it too", lambda: self._remove_edited(turn_id))
+        return Decision(turn_id, question, (Choice("Keep it"), remove))
+
+    def _whether_to_replace(self, added: Added, origin: Origin) -> Decision | None:
+        if not added.edited:
+            return None
+        question = (
+            f"You edited {self._names(added.edited)} of an earlier answer; the new result of {origin.expert} "
+            "stands beside it."
+        )
+        replace_it = Choice("Replace mine", lambda: self._replace_edited(added.edited, origin.turn_id))
+        return Decision(origin.turn_id, question, (Choice("Keep both"), replace_it))
+
+    def _replace_edited(self, ids: Sequence[str], turn_id: str) -> SceneWork:
         if self.node is not None:
-            self._results.remove_turn(self.node, turn_id)
+            yield from self._results.replace_in_steps(self.node, ids, turn_id)
+            self._after_change()
+        return None
+
+    def _remove_edited(self, turn_id: str) -> SceneWork:
+        if self.node is not None:
+            yield from self._results.remove_turn_in_steps(self.node, turn_id, keep_edited=False)
+            self._after_change()
+        return None
+
+    def _names(self, ids: Sequence[str]) -> str:
+        names = [segment_of(self.segmentation, one).GetName() for one in ids]
+        return ", ".join(f"'{name}'" for name in names)
+
+    def _after_change(self) -> None:
+        self.sizes.refresh()
+        if self.segmentation is not None:
+            self.surfaces.build(self.segmentation)
 
     def rows(self) -> list[SegmentRow]:
         """The segments in their order."""
@@ -234,15 +288,17 @@ class ScanScene:
     def _row(self, node: Any, segment_id: str) -> SegmentRow:
         segment = segment_of(node, segment_id)
         red, green, blue = (round(255 * channel) for channel in segment.GetColor())
-        origin = read_origin(segment)
+        origin, size = read_origin(segment), self.sizes.of(segment_id)
+        edited = ", edited" if size is not None and size.edited else ""
         return SegmentRow(
             segment_id,
             segment.GetName(),
             (red, green, blue),
-            self._volumes_ml.get(segment_id, 0.0),
+            size.volume_ml if size is not None else self._told_ml.get(segment_id),
             is_visible(node, segment_id),
-            f"{origin.expert} {origin.version}" if origin else "",
+            f"{origin.expert} {origin.version}{edited}" if origin else "",
             opacity_of(node, segment_id),
+            size.longest_mm if size is not None else None,
         )
 
     def go_to(self, segment_id: str) -> None:
@@ -252,6 +308,16 @@ class ScanScene:
             SceneError: it has no voxels, or is gone.
         """
         go_to_segment(self._app_logic, self._segments(), segment_id)
+
+    def go_to_name(self, name: str) -> None:
+        """Bring the slice views to the newest segment of this name; nothing happens where there is none.
+
+        Raises:
+            SceneError: it has no voxels.
+        """
+        found = [row.segment_id for row in self.rows() if row.name == name]
+        if found:
+            self.go_to(found[-1])
 
     def measurements(self) -> list[Measurement]:
         """The sizes of all segments, counted in the scene."""

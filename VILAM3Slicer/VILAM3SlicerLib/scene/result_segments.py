@@ -1,0 +1,223 @@
+"""Results of experts in the scene: put in, replaced, taken out again, with respect for a person's edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.events import Color, SegmentInfo
+from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.scene.colors import distinct_color
+from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
+from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels
+from VILAM3SlicerLib.scene.packed_segments import pack_in_steps, unpack_in_steps
+from VILAM3SlicerLib.scene.replaced_segments import keep_replaced, take_replaced
+from VILAM3SlicerLib.scene.result_folder import file_result
+from VILAM3SlicerLib.scene.segment_origin import Origin, read_fingerprint, read_origin, write_origin
+from VILAM3SlicerLib.scene.segmentation import (
+    LABELMAP,
+    create_segmentation,
+    find_segmentation,
+    insert_segment,
+    lay_on,
+    remove_in_steps,
+    segment_ids,
+    segment_of,
+)
+from VILAM3SlicerLib.scene.steps import Steps, finish
+from VILAM3SlicerLib.scene.terminology import Terminology
+
+_OUTLINE_OPACITY_3D = 0.15
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came: ids by name, and the edited segments of the same names that they stand beside."""
+
+    ids: dict[str, str]
+    edited: tuple[str, ...] = ()
+
+
+class ResultSegments:
+    """Puts results into a scene and takes them out again.
+
+    Args:
+        scene: the MRML scene.
+        terminology: where codes and colours of the names come from.
+        counted: the counts of the layers, which tell edited segments.
+    """
+
+    def __init__(self, scene: Any, terminology: Terminology, counted: CountedLayers | None = None) -> None:
+        self._scene = scene
+        self._terminology = terminology
+        self._counted = counted or CountedLayers()
+
+    def add(
+        self, volume_node: Any, labelmap: NrrdVolume, segments: Sequence[SegmentInfo], origin: Origin
+    ) -> dict[str, str]:
+        """``add_in_steps`` at once, in place of earlier ones; the name of each segment and its id."""
+        return finish(self.add_in_steps(volume_node, labelmap, segments, origin)).ids
+
+    def add_in_steps(
+        self,
+        volume_node: Any,
+        labelmap: NrrdVolume,
+        segments: Sequence[SegmentInfo],
+        origin: Origin,
+        beside: bool = False,
+    ) -> Steps[Added]:
+        """Show a result on its scan, a piece of the work at a time; a parent transform of the scan is given
+        to the segments too.
+
+        An earlier segment of the same name from the same expert is replaced and its colour kept, unless
+        somebody edited it: then the new one stands beside it, as all do if ``beside`` is set.
+
+        Raises:
+            SceneError: the labelmap has another grid than the scan, or the scan has left the scene; the
+                scene is as it was.
+        """
+        labels = read_labels(labelmap, volume_node)
+        counts = yield from count_in_steps(labels)
+        layers = yield from layers_in_steps(labels, counts, segments, volume_node)
+        names = set() if beside else {layer.segment.name for layer in layers}
+        self._check_present(volume_node)
+        node = find_segmentation(self._scene, volume_node)
+        earlier = self._earlier(node, names, origin) if node is not None else []
+        edited = (yield from self.edited_in_steps(node, earlier)) if earlier else set()
+        replaced = [one for one in earlier if one not in edited]
+        colors = yield from self._take_out(volume_node, replaced, origin.turn_id)
+        node = self._node(volume_node)
+        outlined = overlapping(segments)
+        ids = {}
+        for layer in layers:
+            segment = self._segment(node, layer, colors.get(layer.segment.name))
+            write_origin(segment, origin, counts.fingerprint(layer.segment.label_values))
+            ids[layer.segment.name] = _insert(node, segment, layer.segment.name in outlined)
+            yield
+            self._check_present(volume_node, node)
+        order_by_expert(node)
+        return Added(ids, tuple(edited))
+
+    def remove_turn(self, volume_node: Any, turn_id: str) -> int:
+        """``remove_turn_in_steps`` at once, edited segments too; how many there were."""
+        node = find_segmentation(self._scene, volume_node)
+        count = len(segment_ids(node, turn_id)) if node is not None else 0
+        finish(self.remove_turn_in_steps(volume_node, turn_id, keep_edited=False))
+        return count
+
+    def remove_turn_in_steps(
+        self, volume_node: Any, turn_id: str, keep_edited: bool = True
+    ) -> Steps[list[str]]:
+        """Take away the segments of one turn and nothing else, and bring back those that they replaced.
+
+        Returns:
+            The ids of segments that somebody edited and that were left therefore.
+        """
+        node = find_segmentation(self._scene, volume_node)
+        if node is None:
+            return []
+        ids = segment_ids(node, turn_id)
+        edited = (yield from self.edited_in_steps(node, ids)) if keep_edited else set()
+        kept = {segment_of(node, one).GetName() for one in edited}
+        yield from remove_in_steps(node, [one for one in ids if one not in edited])
+        for packed in take_replaced(self._scene, volume_node, turn_id):
+            waiting = [one for one in packed["segments"] if one["name"] in kept]
+            if waiting:  # comes back once its successor, which somebody edited, is gone
+                keep_replaced(self._scene, volume_node, turn_id, packed | {"segments": waiting})
+            yield from unpack_in_steps(node, volume_node, packed, tuple(kept))
+        order_by_expert(node)
+        return sorted(edited)
+
+    def replace_in_steps(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[None]:
+        """Take out segments, edited or not, as replaced by a turn: undoing it brings them back."""
+        node = find_segmentation(self._scene, volume_node)
+        present = [one for one in ids if node is not None and one in segment_ids(node)]
+        yield from self._take_out(volume_node, present, turn_id)
+
+    def edited_in_steps(self, segmentation_node: Any, ids: Sequence[str]) -> Steps[set[str]]:
+        """Those of our segments whose voxels are no longer those that came."""
+        edited = set()
+        for segment_id in ids:
+            segment = segment_of(segmentation_node, segment_id)
+            counts = yield from self._counted.of_in_steps(segment.GetRepresentation(LABELMAP))
+            if counts.fingerprint([segment.GetLabelValue()]) != read_fingerprint(segment):
+                edited.add(segment_id)
+        return edited
+
+    def _check_present(self, *nodes: Any) -> None:
+        if any(node.GetScene() is not self._scene for node in nodes):
+            raise SceneError(
+                "The scan or its segmentation was removed while the result came in.",
+                "Open the scan again and ask again.",
+            )
+
+    def _node(self, volume_node: Any) -> Any:
+        self._check_present(volume_node)
+        node = find_segmentation(self._scene, volume_node)
+        if node is None:
+            node = create_segmentation(self._scene, volume_node)
+            file_result(self._scene, volume_node, node)
+        lay_on(node, volume_node)
+        return node
+
+    def _earlier(self, node: Any, names: set[str], origin: Origin) -> list[str]:
+        """This expert's segments of these names."""
+        segments = {segment_id: segment_of(node, segment_id) for segment_id in segment_ids(node)}
+        return [
+            segment_id
+            for segment_id, segment in segments.items()
+            if segment.GetName() in names and _expert(segment) == origin.expert
+        ]
+
+    def _take_out(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[dict[str, Color]]:
+        """Remove segments and keep them for undo; the colours they had, by name."""
+        if not ids:
+            return {}
+        node = find_segmentation(self._scene, volume_node)
+        of_others = [one for one in ids if one not in segment_ids(node, turn_id)]
+        packed = yield from pack_in_steps(node, of_others)
+        self._check_present(volume_node, node)
+        if of_others:
+            keep_replaced(self._scene, volume_node, turn_id, packed)
+        colors = {segment_of(node, one).GetName(): segment_of(node, one).GetColor() for one in ids}
+        yield from remove_in_steps(node, ids)
+        return colors
+
+    def _segment(self, node: Any, layer: Layer, color: Color | None) -> Any:
+        term = self._terminology.find(layer.segment.terminology or layer.segment.name)
+        segment = slicer.vtkSegment()
+        segment.SetName(layer.segment.name)
+        segment.SetLabelValue(layer.label_value)
+        segment.AddRepresentation(LABELMAP, layer.image)
+        if term is not None:
+            segment.SetTag(segment.GetTerminologyEntryTagName(), term.tag)
+        used = [segment_of(node, segment_id).GetColor() for segment_id in segment_ids(node)]
+        segment.SetColor(*(color or distinct_color(term.color if term else None, used)))
+        return segment
+
+
+def order_by_expert(segmentation_node: Any) -> None:
+    """Let the segments of each expert stand together, in the order in which they came."""
+    ids = segment_ids(segmentation_node)
+    experts = [_expert(segment_of(segmentation_node, one)) or "" for one in ids]
+    first = {expert: place for place, expert in reversed(list(enumerate(experts)))}
+    ordered = [one for _, one in sorted(zip(experts, ids, strict=True), key=lambda pair: first[pair[0]])]
+    if ordered != ids:
+        segmentation_node.GetSegmentation().ReorderSegments(ordered)
+
+
+def _insert(node: Any, segment: Any, outlined: bool) -> str:
+    segment_id = insert_segment(node, segment)
+    if outlined:
+        node.GetDisplayNode().SetSegmentVisibility2DFill(segment_id, False)
+        node.GetDisplayNode().SetSegmentOpacity3D(segment_id, _OUTLINE_OPACITY_3D)
+    return segment_id
+
+
+def _expert(segment: Any) -> str | None:
+    origin = read_origin(segment)
+    return origin.expert if origin else None

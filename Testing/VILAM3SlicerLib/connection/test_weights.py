@@ -1,4 +1,4 @@
-"""The weights panel's desk against the real service and a hub of our own: first the licence, then the rest."""
+"""The weights panel's desk against the real service and a hub of our own: the licence, then the download."""
 
 from __future__ import annotations
 

@@ -158,6 +158,13 @@ class Connection:
             self._consents.give(address)
             self._board.change(consent_question="")
 
+    def take_back_consent(self, url: str) -> None:
+        """From now on nothing of a scan goes to an address until the person agrees anew."""
+        address = read_address(url)
+        self._consents.take_back(address)
+        if address == self.state.address:
+            self._board.change(consent_question=consent_question(address))
+
     def _reach(self, access: Access, is_own: bool) -> None:
         self._let_go()
         attempt = self._attempt

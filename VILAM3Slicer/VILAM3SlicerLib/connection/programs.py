@@ -56,3 +56,26 @@ def proxy_environment(proxy: str) -> dict[str, str]:
     if not proxy:
         return {}
     return dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy)
+
+
+class Lines:
+    """Cuts what a program writes into lines, a piece of bytes at a time."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Tell the lines that ``piece`` completes."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            self._tell(line)
+
+    def end(self) -> None:
+        """Tell what is left without an end of line."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._tell(rest)
+
+    def _tell(self, line: bytes) -> None:
+        self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))

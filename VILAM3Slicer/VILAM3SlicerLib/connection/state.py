@@ -73,7 +73,7 @@ class ConnectionState:
             allowed |= {"agree", "cancel"}
         if self.phase in ("absent", "stopped", "failed") and self.is_installed:
             allowed |= {"start", "uninstall"}
-        if self.phase in ("starting", "connecting", "loading", "ready"):
+        if self.phase == "starting" or self.address is not None:
             allowed |= {"stop"}
         return frozenset(allowed)
 

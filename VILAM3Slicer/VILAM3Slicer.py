@@ -1,11 +1,27 @@
-"""The scripted module of 3D Slicer: for now it says what the project is and starts nothing itself."""
+"""The scripted module of 3D Slicer: chat with the scan on the screen. Its work is done in VILAM3SlicerLib."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import qt
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
 
-DEMO_COMMAND = "python3 setup_backend.py demo"
+from VILAM3SlicerLib.scene.modality import MODALITIES
+
+SHORTCUT = "Ctrl+Shift+K"
 
 
 class VILAM3Slicer(ScriptedLoadableModule):
@@ -18,32 +34,214 @@ class VILAM3Slicer(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["The VILAM3Slicer authors"]
         parent.helpText = _(
-            "Chat with a scan: the vision-language model VILA-M3 answers and calls expert models, run by a "
-            "backend on this machine. For research and teaching, not for diagnosis. The chat runs in the "
-            "browser viewer for now; a panel inside Slicer is not there yet."
-        )
+            "Chat with a scan: the vision-language model VILA-M3 looks at the slice on the screen, calls "
+            "expert models where it needs them, and their segments appear in the views. The models run in a "
+            "backend on this machine or on one that you name; a scan is sent nowhere else. For research and "
+            "teaching, not for diagnosis. {shortcut} opens the chat."
+        ).format(shortcut=SHORTCUT)
+        parent.helpText += self.getDefaultModuleDocumentationLink()
         parent.acknowledgementText = _(
-            "VILA-M3 is a model by NVIDIA and MONAI; this project is independent of them."
+            "VILA-M3 is a model by NVIDIA and MONAI; this project is independent of them. The released "
+            "weights have licences of their own, shown before they are downloaded."
         )
+        parent.icon = qt.QIcon(iconPath(self.resourcePath))
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
 
 
-class VILAM3SlicerWidget(ScriptedLoadableModuleWidget):
-    """A panel that names the command of the browser viewer and copies it to the clipboard."""
+def iconPath(resourcePath):
+    """The icon that stands out from the background of the application."""
+    isDark = slicer.app.palette().color(qt.QPalette.Window).lightness() < 128
+    return resourcePath("Icons/VILAM3SlicerDark.png" if isDark else "Icons/VILAM3Slicer.png")
+
+
+def onStartupCompleted():
+    """What needs the whole application: sample data and the keyboard shortcut."""
+    from VILAM3SlicerLib.desktop.sample_data import register_sample_data
+
+    register_sample_data(Path(__file__).parent)
+    mainWindow = slicer.util.mainWindow()
+    if mainWindow is not None:
+        shortcut = qt.QShortcut(qt.QKeySequence(SHORTCUT), mainWindow)
+        shortcut.connect("activated()", openChat)
+
+
+def openChat():
+    """Show the module and let the person type a question."""
+    slicer.util.selectModule("VILAM3Slicer")
+    slicer.modules.VILAM3SlicerWidget.panels.focus_question()
+
+
+@parameterNodeWrapper
+class VILAM3SlicerParameterNode:
+    """
+    What the person chose, kept with the scene.
+
+    scan - The scan that is talked about.
+    modality - What kind of image it is.
+    """
+
+    scan: vtkMRMLScalarVolumeNode
+    modality: Annotated[str, Choice(MODALITIES)] = "Unknown"
+
+
+class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel: puts its parts together and follows the scene's life."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panels = None
+        self.session = None
+        self._settingsPage = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
 
     def setup(self):
-        ScriptedLoadableModuleWidget.setup(self)
-        text = qt.QLabel(
-            _("The chat is not yet a panel of Slicer. In a terminal, in the folder of this project, type:")
-        )
-        text.wordWrap = True
-        self.layout.addWidget(text)
-        command = qt.QLineEdit(DEMO_COMMAND)
-        command.readOnly = True
-        self.layout.addWidget(command)
-        copy = qt.QPushButton(_("Copy the command"))
-        copy.clicked.connect(self.onCopyClicked)
-        self.layout.addWidget(copy)
-        self.layout.addStretch(1)
+        super().setup()
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VILAM3Slicer.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = VILAM3SlicerLogic()
+        self._fillPanels()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        slicer.app.connect("aboutToQuit()", self.cleanup)
+        self.initializeParameterNode()
 
-    def onCopyClicked(self):
-        qt.QApplication.clipboard().setText(DEMO_COMMAND)
+    def _fillPanels(self):
+        from VILAM3SlicerLib.desktop.backend import desktop_connection
+        from VILAM3SlicerLib.desktop.host import QtHost
+        from VILAM3SlicerLib.desktop.module_panels import ModulePanels
+        from VILAM3SlicerLib.desktop.module_session import ModuleSession
+        from VILAM3SlicerLib.desktop.settings_page import register_settings_page
+
+        host = QtHost()
+        connection = desktop_connection(host, Path(__file__).parent)
+        self.session = ModuleSession(slicer.mrmlScene, slicer.app.applicationLogic(), connection, host)
+        self.panels = ModulePanels(self.ui, self.session)
+        self.session.on_scan = self._showScan
+        self._settingsPage = register_settings_page(connection)
+        self.session.open()
+
+    def cleanup(self):
+        self.setParameterNode(None)
+        self.removeObservers()
+        slicer.app.disconnect("aboutToQuit()", self.cleanup)
+        if self.session is not None:
+            self._settingsPage.close()
+            self.panels.close()
+            self.session.close()
+        self.session = self.panels = self._settingsPage = None
+
+    def enter(self):
+        self.initializeParameterNode()
+
+    def exit(self):
+        """The conversation goes on meanwhile; what the person chooses elsewhere is taken up on return."""
+        self.setParameterNode(None)
+
+    def onReload(self):
+        """Read the library again too."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "VILAM3SlicerLib"]:
+            del sys.modules[name]
+        super().onReload()
+
+    def onSceneStartClose(self, caller, event):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+        self._showScan()
+
+    def setParameterNode(self, parameterNode):
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameterChanged)
+
+    def _onParameterChanged(self, caller=None, event=None):
+        """The person chose another scan or kind of image."""
+        self.session.show(self._parameterNode.scan)
+        if self._parameterNode.scan is self.session.scan_scene.node:
+            self.session.set_modality(self._parameterNode.modality)
+
+    def _showScan(self):
+        """Another scan is talked about: show which."""
+        if self._parameterNode:
+            self._parameterNode.scan = self.session.scan_scene.node
+            self._parameterNode.modality = self.session.scan_scene.modality
+
+
+class VILAM3SlicerLogic(ScriptedLoadableModuleLogic):
+    """Asking from scripts and notebooks, without the panel."""
+
+    def getParameterNode(self):
+        return VILAM3SlicerParameterNode(super().getParameterNode())
+
+    def ask(self, volumeNode, question, **options) -> Any:
+        """Ask about a volume and wait for the answer; see ``VILAM3SlicerLib.viewer.ask``."""
+        from VILAM3SlicerLib.viewer.ask import ask
+
+        return ask(slicer.mrmlScene, slicer.app.applicationLogic(), volumeNode, question, **options)
+
+
+class VILAM3SlicerTest(ScriptedLoadableModuleTest):
+    """What the panel does without a backend; with one, see Testing/desktop."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        for test in (self.test_scanOnScreenIsTakenUp, self.test_questionWithoutBackendIsRefused):
+            self.setUp()
+            test()
+        self.delayDisplay("Test passed")
+
+    def test_scanOnScreenIsTakenUp(self):
+        widget, node = self._openedModule(), self._shownVolume()
+        self._waitUntil(lambda: widget.session.scan_scene.node is node)
+        self._waitUntil(lambda: len(widget.panels.chat.seen.shown_images) == 1)
+        slicer.mrmlScene.Clear()
+        self._waitUntil(lambda: widget.session.scan_scene.node is None)
+
+    def test_questionWithoutBackendIsRefused(self):
+        widget, node = self._openedModule(), self._shownVolume()
+        self._waitUntil(lambda: widget.session.scan_scene.node is node)
+        widget.session.connection.stop()
+        widget.panels.chat.ask("What is this?")
+        self._waitUntil(lambda: widget.session.presenter.running is None)
+        (turn,) = widget.session.presenter.turns
+        assert turn.state == "failed"
+        assert turn.error.message
+
+    def _openedModule(self):
+        slicer.util.selectModule("VILAM3Slicer")
+        return slicer.modules.VILAM3SlicerWidget
+
+    def _shownVolume(self):
+        import numpy as np
+
+        voxels = np.zeros((20, 30, 40), np.int16)
+        voxels[5:15, 8:22, 10:30] = 100
+        node = slicer.util.addVolumeFromArray(voxels, name="box")
+        slicer.util.setSliceViewerLayers(background=node, fit=True)
+        return node
+
+    def _waitUntil(self, holds, seconds=20):
+        import time
+
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end
+            slicer.app.processEvents()
+            time.sleep(0.01)

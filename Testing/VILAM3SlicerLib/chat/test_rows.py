@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from VILAM3SlicerLib.chat.behind import behind_row
-from VILAM3SlicerLib.chat.rows import SegmentRow, turn_row
+from VILAM3SlicerLib.chat.rows import SegmentRow, images_caption, turn_row
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -22,6 +23,7 @@ from VILAM3SlicerLib.protocol.events import (
     SegmentInfo,
     Text,
 )
+from VILAM3SlicerLib.protocol.messages import IDENTITY, ViewGeometry
 
 TRIGGER = "<CT_TISSUE(lungs)>"
 CALL = ExpertCalled("c1", 0, "CT_TISSUE", "lungs", "1.0", TRIGGER, TRIGGER)
@@ -110,3 +112,10 @@ def test_behind_the_scenes_shows_why_an_expert_failed(called):
 )
 def test_sizes_read_as_people_write_them(millilitres, words):
     assert SegmentRow("id", "name", (0, 0, 0), millilitres, True, "").size == words
+
+
+def test_several_pictures_are_summed_up_by_their_planes():
+    axial = ViewGeometry("as_seen", "axial", 400, 300, IDENTITY, 350.0, 40.0)
+    assert images_caption([axial]) == "axial, as seen, 400 × 300 px, W 350 L 40"
+    pictures = [axial, axial, replace(axial, plane="coronal"), replace(axial, plane="3D")]
+    assert images_caption(pictures) == "4 pictures: 2 axial, 1 coronal, 1 3D"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,6 +131,15 @@ def image_caption(geometry: ViewGeometry) -> str:
 
 def _millilitres(volume: float) -> str:
     return f"{volume:,.0f} mL" if volume >= 10 else f"{volume:.1f} mL"
+
+
+def images_caption(geometries: Sequence[ViewGeometry]) -> str:
+    """One picture as ``image_caption``; several by their number and planes."""
+    if len(geometries) == 1:
+        return image_caption(geometries[0])
+    counts = Counter(geometry.plane for geometry in geometries)
+    planes = ", ".join(f"{count} {plane}" for plane, count in counts.items())
+    return f"{len(geometries)} pictures: {planes}"
 
 
 def css_colour(rgb: Sequence[int]) -> str:

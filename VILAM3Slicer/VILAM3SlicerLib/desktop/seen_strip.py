@@ -8,7 +8,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.rows import MODES, image_caption
+from VILAM3SlicerLib.chat.rows import MODES, image_caption, images_caption
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.desktop.transcript_view import picture
 from VILAM3SlicerLib.desktop.ui_files import load_ui
@@ -16,7 +16,11 @@ from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ViewMode
 
 _SMALL, _LARGE = 96, 320
-"""Height of a picture in pixels, and after a click on it."""
+"""Greatest height of a picture in pixels, and of the one that was clicked."""
+
+_IN_A_ROW = 4
+_FRAME = 10
+"""What a button is wider than its picture, in pixels."""
 
 _REST_MS = 150
 """How long the views must rest before the pictures are made again, in ms."""
@@ -40,7 +44,7 @@ class SeenStrip:
         self._on_choice = on_choice
         self._buttons: list[Any] = []
         self.shown_images: tuple[QuestionImage, ...] = ()
-        self._height = _SMALL
+        self._large: int | None = None
         self._views: tuple[tuple[str, str], ...] = ()
         self._rest = qt.QTimer()
         self._rest.setSingleShot(True)
@@ -83,41 +87,49 @@ class SeenStrip:
         """Make the pictures again now."""
         self._ui.viewBox.setEnabled(self.mode == "as_seen")
         try:
-            images = self._capture(self.mode)
+            self.shown_images = self._capture(self.mode)
+            caption = images_caption([image.geometry for image in self.shown_images])
         except VilaM3Error as error:
-            self._show((), f"{error.message} {error.hint}".strip())
-        else:
-            self._show(images, "\n".join(dict.fromkeys(image_caption(image.geometry) for image in images)))
+            self.shown_images, caption = (), f"{error.message} {error.hint}".strip()
+        self._ui.captionLabel.text = caption
+        self._show()
 
-    def _show(self, images: tuple[QuestionImage, ...], caption: str) -> None:
-        self.shown_images = images
+    def _show(self) -> None:
+        """All pictures in rows, or the clicked one alone."""
+        images = self.shown_images
+        if self._large is not None and self._large < len(images):
+            images = (images[self._large],)
         self._make_buttons(len(images))
         for button, image in zip(self._buttons, images, strict=True):
-            pixmap = picture(image.png)
-            if pixmap.height() > self._height:
-                pixmap = pixmap.scaledToHeight(self._height, qt.Qt.SmoothTransformation)
+            pixmap = self._fitted(picture(image.png), len(images))
             button.setIcon(qt.QIcon(pixmap))
             button.setIconSize(pixmap.size())
             button.setToolTip(image_caption(image.geometry))
-        self._ui.captionLabel.text = caption
+
+    def _fitted(self, pixmap: Any, count: int) -> Any:
+        height = _SMALL if self._large is None else _LARGE
+        width = max(self._ui.pictures.width // min(count, _IN_A_ROW) - _FRAME, _SMALL // 2)
+        return pixmap.scaled(width, height, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
 
     def _make_buttons(self, count: int) -> None:
         layout = self._ui.pictures.layout()
         while len(self._buttons) > count:
             button = self._buttons.pop()
             layout.removeWidget(button)
+            button.hide()
             button.deleteLater()
         while len(self._buttons) < count:
+            number = len(self._buttons)
             button = qt.QToolButton()
             button.setAutoRaise(True)
-            button.connect("clicked()", self._change_size)
-            layout.insertWidget(len(self._buttons), button)
+            button.connect("clicked()", lambda number=number: self._enlarge(number))
+            layout.addWidget(button, number // _IN_A_ROW, number % _IN_A_ROW)
             self._buttons.append(button)
         self._ui.pictures.setVisible(count > 0)
 
-    def _change_size(self) -> None:
-        self._height = _LARGE if self._height == _SMALL else _SMALL
-        self.refresh()
+    def _enlarge(self, number: int) -> None:
+        self._large = number if self._large is None else None
+        self._show()
 
     def _chosen(self, _index: int) -> None:
         self._on_choice(self.mode, self._ui.viewBox.currentData or "")

@@ -13,10 +13,11 @@ from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.desktop.files import ask_file_name
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.ui_files import load_ui
-from VILAM3SlicerLib.scene.measurements import write_table
+from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.scene.size_table import find_table
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
-_NAME, _VOLUME, _LONGEST, _SOURCE = range(4)
+_NAME, _SIZE, _SOURCE = range(3)
 
 
 class SegmentList:
@@ -32,24 +33,25 @@ class SegmentList:
         self._scene = scene
         self._messages = messages
         self._rows: list[SegmentRow] = []
+        self._is_filled = False
         self._filling = False
         self._table = self._ui.segmentTable
         self._prepare_table()
         self._connect()
-        self.refresh()
+        self.refresh(())
 
-    def refresh(self) -> None:
-        """Show the segments as they are now; lines that look the same are not touched."""
-        rows = self._scene.rows()
-        if rows == self._rows and self._table.rowCount == len(rows):
+    def refresh(self, rows: Sequence[SegmentRow]) -> None:
+        """Show these segments; lines that look the same are not touched."""
+        if self._is_filled and list(rows) == self._rows:
             return
+        before, self._is_filled = self._rows, True
         self._filling = True
         self._table.setRowCount(len(rows))
         for number, row in enumerate(rows):
-            if number >= len(self._rows) or row != self._rows[number]:
+            if number >= len(before) or row != before[number]:
                 self._fill(number, row)
         self._filling = False
-        self._rows = rows
+        self._rows = list(rows)
         self._ui.emptyLabel.setVisible(not rows)
         for widget in (self._table, self._ui.opacityRow, self._ui.segmentButtons):
             widget.setVisible(bool(rows))
@@ -58,10 +60,10 @@ class SegmentList:
 
     def _prepare_table(self) -> None:
         table = self._table
-        table.setColumnCount(4)
-        table.setHorizontalHeaderLabels([_("Segment"), _("Volume"), _("Longest"), _("Found by")])
+        table.setColumnCount(3)
+        table.setHorizontalHeaderLabels([_("Segment"), _("Size"), _("Found by")])
         table.horizontalHeader().setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
-        for column in (_VOLUME, _LONGEST, _SOURCE):
+        for column in (_SIZE, _SOURCE):
             table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
@@ -76,15 +78,20 @@ class SegmentList:
         self._ui.goToButton.connect("clicked()", guarded(self._go_to_selected))
         self._ui.showAllButton.connect("clicked()", guarded(self._show_all))
         self._ui.editButton.connect("clicked()", guarded(self._edit))
+        self._ui.replaceBox.setChecked(self._scene.replaces_earlier)
+        self._ui.replaceBox.connect("toggled(bool)", self._choose_replacing)
         menu = qt.QMenu(self._ui.exportButton)
         for words, action in self._exports():
             menu.addAction(words).connect("triggered()", guarded(action))
         self._ui.exportButton.setMenu(menu)
 
+    def _choose_replacing(self, replaces: bool) -> None:
+        self._scene.replaces_earlier = replaces
+
     def _exports(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         return (
             (_("Segmentation file (.seg.nrrd)"), self._save_segmentation),
-            (_("Table of the sizes"), self.add_table),
+            (_("Table of the sizes"), self._open_table),
             (_("Labelmaps, models and more: module Segmentations"), self._open_segmentations),
         )
 
@@ -93,9 +100,8 @@ class SegmentList:
         name.setIcon(_swatch(row.rgb))
         name.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
         name.setCheckState(qt.Qt.Checked if row.visible else qt.Qt.Unchecked)
-        longest = f"{row.longest_mm:.0f} mm" if row.longest_mm is not None else ""
         self._table.setItem(line, _NAME, name)
-        for column, words in ((_VOLUME, row.size), (_LONGEST, longest), (_SOURCE, row.source)):
+        for column, words in ((_SIZE, row.size), (_SOURCE, row.source)):
             item = qt.QTableWidgetItem(words)
             if column != _SOURCE:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
@@ -107,7 +113,7 @@ class SegmentList:
         row = self._rows[item.row()]
         if (item.checkState() == qt.Qt.Checked) != row.visible:
             self._scene.toggle(row.segment_id)
-            self.refresh()
+            self.refresh(self._scene.rows())
 
     def _selected(self) -> list[SegmentRow]:
         lines = sorted({index.row() for index in self._table.selectionModel().selectedRows()})
@@ -122,7 +128,7 @@ class SegmentList:
 
     def _show_all(self) -> None:
         self._scene.show_all(not any(row.visible for row in self._rows))
-        self.refresh()
+        self.refresh(self._scene.rows())
 
     def _show_opacity(self) -> None:
         selected = self._selected()
@@ -135,7 +141,7 @@ class SegmentList:
     def _set_opacity(self, percent: int) -> None:
         for row in self._selected():
             self._scene.set_opacity(row.segment_id, percent / 100)
-        self.refresh()
+        self.refresh(self._scene.rows())
 
     def _save_segmentation(self) -> None:
         kind = _("Segmentation") + " (*.seg.nrrd)"
@@ -143,12 +149,11 @@ class SegmentList:
         if path is not None:
             self._scene.save_segmentation(path)
 
-    def add_table(self) -> Any:
-        """Put a table of the sizes into the scene; returns its node."""
-        name = slicer.mrmlScene.GenerateUniqueName(f"{self._scene.node.GetName()} sizes")
-        table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
-        write_table(table, self._scene.measurements())
-        return table
+    def _open_table(self) -> None:
+        table = find_table(slicer.mrmlScene, self._scene.node)
+        if table is None:
+            raise SceneError("The sizes are not measured yet.", "Try again in a moment.")
+        slicer.app.openNodeModule(table)
 
     def _edit(self) -> None:
         slicer.util.selectModule("SegmentEditor")

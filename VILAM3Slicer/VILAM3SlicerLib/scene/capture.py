@@ -137,6 +137,11 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
     image = vtkImageData()
     image.SetDimensions(pixels.shape[1], pixels.shape[0], 1)
     image.GetPointData().SetScalars(as_vtk(upwards.ravel()))
+    return png_of(image)
+
+
+def png_of(image: Any) -> bytes:
+    """A ``vtkImageData`` of one slice, rows from the bottom, grey or RGB, as a PNG written in memory."""
     writer = vtkPNGWriter()
     writer.SetWriteToMemory(1)
     writer.SetInputData(image)

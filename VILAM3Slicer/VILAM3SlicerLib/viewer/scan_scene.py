@@ -46,6 +46,7 @@ from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.scene.views import SliceView, slice_view
 from VILAM3SlicerLib.scene.volumes import check_volume, volume_bounds
 from VILAM3SlicerLib.viewer.asked_volumes import AskedVolumes
+from VILAM3SlicerLib.viewer.companion_views import CompanionViews
 from VILAM3SlicerLib.viewer.size_keeping import SizeKeeping
 from VILAM3SlicerLib.viewer.surface_building import SurfaceBuilding
 
@@ -55,7 +56,7 @@ class ScanScene:
 
     ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan taken up;
     ``asked_view`` is the slice view whose picture is sent. ``surfaces`` tells of surfaces that come.
-    ``study`` and ``question_marks`` are what the person may change of the next question.
+    ``study``, ``question_marks`` and ``companions`` are what the person may change of the next question.
     ``replaces_earlier``: a repeated call of an expert replaces its earlier segments of the same names, if
     nobody edited them; else the new ones stand beside them.
     """
@@ -68,6 +69,7 @@ class ScanScene:
         self.surfaces = SurfaceBuilding(host)
         self.volumes = AskedVolumes(scene, host)
         self.question_marks = QuestionMarks(scene, app_logic)
+        self.companions = CompanionViews(app_logic)
         self._scene = scene
         self._app_logic = app_logic
         counted = CountedLayers()
@@ -139,24 +141,30 @@ class ScanScene:
         return ScanFacts(self.modality, size, self.node.GetSpacing(), self.volumes.hash_of(self.node))
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
-        """The picture of the asked view as it will be sent, or one of each sequence of its study.
-
-        With a box it shows no more than that.
+        """The picture of the asked view as it will be sent, or one of each sequence of its study; as seen
+        also those of ``companions``. With a box it shows no more than that.
 
         Raises:
             SceneError: the view shows no scan, or another one than that which is talked about.
         """
         view = slice_view(self._app_logic, self.asked_view)
         self._check_shown(view)
-        return tuple(QuestionImage(seen.png, seen.geometry) for seen in self._seen(view, mode))
+        seen = self._seen(view, mode)
+        if mode == "as_seen":
+            seen += self.companions.capture(
+                self.node, self.asked_view, self.modality, self._hash(), self.belongs
+            )
+        return tuple(QuestionImage(one.png, one.geometry) for one in seen)
+
+    def _hash(self) -> str | None:
+        return (self.volumes.hash_of(self.node) or None) if self.node is not None else None
 
     def _seen(self, view: SliceView, mode: ViewMode) -> list[CapturedView]:
         box = self.question_marks.box_to_world
         nodes = [each for _, each in self.volumes.sequences(self.node, self.modality)]
         if len(nodes) > 1:
             return capture_all(view, nodes, self.node, mode, self.modality, box_to_world=box)
-        content_hash = self.volumes.hash_of(self.node) if self.node is not None else ""
-        return [capture(view, mode, self.modality, content_hash or None, box)]
+        return [capture(view, mode, self.modality, self._hash(), box)]
 
     def _check_shown(self, view: SliceView) -> None:
         """A picture of one scan must not go out with the voxels of another."""

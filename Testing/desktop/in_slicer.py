@@ -1,0 +1,105 @@
+"""Runs inside 3D Slicer: what a person does with the module, step by step, and what is then true.
+
+A step yields a condition and goes on when it holds; the event loop is Slicer's own, so stalls are real.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import qt
+import slicer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from steps import Course
+
+STEP_MS, TICK_MS = 20, 5
+
+
+class Watch:
+    """The longest time that the event loop did not come round, by what was done meanwhile."""
+
+    def __init__(self):
+        self.longest = {}
+        self.doing = ""
+        self._last = None
+        self._timer = qt.QTimer()
+        self._timer.setTimerType(qt.Qt.PreciseTimer)
+        self._timer.connect("timeout()", self._tick)
+        self._timer.start(TICK_MS)
+
+    def begin(self, doing):
+        self.doing = doing
+        self._last = None
+
+    def _tick(self):
+        now = time.perf_counter()
+        if self.doing and self._last is not None:
+            gap = 1000 * (now - self._last)
+            self.longest[self.doing] = max(self.longest.get(self.doing, 0.0), gap)
+        self._last = now
+
+
+class Run:
+    """Takes one step after the other, writes down what was found, and ends Slicer."""
+
+    def __init__(self, task):
+        self.output = Path(task["output"])
+        self.task = task
+        self.watch = Watch()
+        self.checks = []
+        self._steps = Course(self).steps()
+        self._wait = None
+        self._deadline = 0.0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(STEP_MS)
+        self._timer.connect("timeout()", self._go_on)
+        self._timer.start()
+
+    def check(self, name, ok, detail=""):
+        self.checks.append({"name": name, "ok": bool(ok), "detail": str(detail)})
+        print("CHECK", "ok" if ok else "FAIL", name, detail, flush=True)
+
+    def picture(self, name):
+        slicer.app.processEvents()
+        slicer.util.forceRenderAllViews()
+        slicer.util.mainWindow().grab().save(str(self.output / f"{name}.png"))
+
+    def kill_backend(self):
+        os.kill(json.loads(Path(self.task["backend"]).read_text())["pid"], signal.SIGKILL)
+
+    def _go_on(self):
+        self._timer.stop()
+        try:
+            if self._wait is not None and not self._wait():
+                if time.monotonic() < self._deadline:
+                    return
+                self.check(f"'{self.watch.doing}' came to its end", False, "it took too long")
+                raise StopIteration
+            self._wait, patience = next(self._steps)
+            self._deadline = time.monotonic() + patience
+        except StopIteration:
+            self._end()
+            return
+        except Exception:
+            self.check("no step failed", False, traceback.format_exc())
+            self._end()
+            return
+        finally:
+            if not self._ended:
+                self._timer.start()
+
+    _ended = False
+
+    def _end(self):
+        self._ended = True
+        report = {"checks": self.checks, "stalls_ms": self.watch.longest}
+        (self.output / "report.json").write_text(json.dumps(report, indent=1))
+        slicer.util.exit(0 if all(check["ok"] for check in self.checks) else 1)
+
+
+run = Run(json.loads(Path(os.environ["VILAM3_DESKTOP_TASK"]).read_text()))

@@ -1,0 +1,221 @@
+"""The course of one visit: connect, ask, look, stop, undo, lose the backend, save, load, reload."""
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+LUNGS = "Segment the lungs."
+SHORT, LONG = 60.0, 240.0
+"""Seconds of patience."""
+
+
+class Course:
+    """Gives conditions to wait for; ``run`` keeps what is found."""
+
+    def __init__(self, run):
+        self.run = run
+        self.check = run.check
+
+    @property
+    def widget(self):
+        return slicer.modules.VILAM3SlicerWidget
+
+    @property
+    def session(self):
+        return self.widget.session
+
+    @property
+    def chat(self):
+        return self.widget.panels.chat
+
+    @property
+    def transcript(self):
+        return self.widget.ui.chatTab.findChild("QTextBrowser", "transcriptBrowser").plainText
+
+    def steps(self):
+        yield from self._open()
+        yield from self._load()
+        yield from self._ask()
+        yield from self._look_around()
+        yield from self._stop()
+        yield from self._undo()
+        yield from self._lose_the_backend()
+        yield from self._save_and_load()
+        yield from self._reload_module()
+        yield from self._close_scene()
+
+    def said(self):
+        return [turn.text for turn in self.session.presenter.turns]
+
+    def settled(self):
+        presenter = self.session.presenter
+        return presenter.is_settled and not self.session.scan_scene.surfaces.is_running
+
+    def _open(self):
+        self.run.watch.begin("opening the module")
+        slicer.util.selectModule("VILAM3Slicer")
+        yield lambda: self.widget.panels is not None, SHORT
+        self.run.watch.begin("")
+        self.run.picture("1_opened")
+        connection = self.session.connection
+        connection.settings.change(address=self.run.task["url"], key=self.run.task["key"], remember_key="")
+        connection.connect()
+        self.run.watch.begin("connecting")
+        yield lambda: connection.state.phase == "ready", LONG
+        self.check("the backend is found and ready", True, connection.state.status.model.name)
+
+    def _load(self):
+        self.run.watch.begin("")
+        node = slicer.util.loadVolume(self.run.task["scan"])
+        yield lambda: self.session.scan_scene.node is node, SHORT
+        self.run.watch.begin("picturing the view")
+        yield lambda: self.chat.seen.shown_images, SHORT
+        (image,) = self.chat.seen.shown_images
+        self.check(
+            "the strip shows a picture of the view", image.geometry.columns > 100, image.geometry.plane
+        )
+        self.check("the modality is found", self.session.scan_scene.modality == "CT")
+        self.run.picture("2_scan")
+
+    def _ask(self):
+        self.run.watch.begin("asking and answering")
+        self.chat.ask(LUNGS)
+        self.check("the question runs", self.session.presenter.running is not None)
+        yield lambda: self.session.presenter.running.state == "expert", LONG
+        self.run.picture("3_expert_at_work")
+        self.run.watch.begin("expert, result and answer")
+        yield self.settled, LONG
+        self.run.watch.begin("")
+        (turn,) = self.session.presenter.turns
+        self.check("the turn is done", turn.state == "done", turn.error)
+        self._check_segments()
+        self.check("the answer is in the transcript", turn.text[:40] in self.transcript, turn.text)
+        self._show_threed()
+        self.run.picture("4_answer")
+
+    def _check_segments(self):
+        rows = self.session.scan_scene.rows()
+        self.check("lungs were found", any("lung" in row.name for row in rows), [row.name for row in rows])
+        segmentation, volume = self.session.scan_scene.segmentation, self.session.scan_scene.node
+        voxel_ml = np.prod(volume.GetSpacing()) / 1000
+        for row in rows:
+            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, row.segment_id, volume)
+            counted = float(np.count_nonzero(array)) * voxel_ml
+            self.check(f"size of {row.name}", abs(counted - row.volume_ml) < 0.5, f"{counted:.1f} mL")
+            hounsfield = slicer.util.arrayFromVolume(volume)[array > 0]
+            if "lung" in row.name and len(hounsfield):
+                self.check(f"{row.name} lies on air", np.median(hounsfield) < -600, np.median(hounsfield))
+        surface = segmentation.GetClosedSurfaceInternalRepresentation(rows[0].segment_id)
+        self.check("surfaces are there", surface is not None and surface.GetNumberOfPoints() > 100)
+
+    def _show_threed(self):
+        view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+        view.resetFocalPoint()
+        view.resetCamera()
+
+    def _look_around(self):
+        name = next(row.name for row in self.session.scan_scene.rows() if "lung" in row.name)
+        red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+        red.SetSliceOffset(red.GetSliceOffset() + 60)
+        before = red.GetSliceOffset()
+        self.chat.follow("segment", name)
+        self.check("a link brings the views to its segment", red.GetSliceOffset() != before, name)
+        tabs = self.widget.ui.tabs
+        for number, picture in ((1, "5_segments"), (2, "6_report"), (4, "8_backend")):
+            tabs.setCurrentIndex(number)
+            yield _after(10), SHORT
+            self.run.picture(picture)
+        self.chat.follow("behind", self.session.presenter.turns[0].turn_id)
+        yield _after(10), SHORT
+        browser = self.widget.ui.behindTab.findChild("QTextBrowser", "behindBrowser")
+        self.check("the exact prompt is shown", LUNGS in browser.plainText and "USER" in browser.plainText)
+        self.run.picture("7_behind_the_scenes")
+        tabs.setCurrentIndex(0)
+
+    def _stop(self):
+        segments = [row.segment_id for row in self.session.scan_scene.rows()]
+        self.run.watch.begin("stopping")
+        self.chat.ask("Segment everything and tell me the sizes.")
+        yield lambda: self.session.presenter.running.state == "expert", LONG
+        self.widget.ui.chatTab.findChild("QPushButton", "stopButton").click()
+        yield lambda: self.session.presenter.running is None, SHORT
+        self.check("Stop stops", self.session.presenter.turns[-1].state == "stopped")
+        now = [row.segment_id for row in self.session.scan_scene.rows()]
+        self.check("what was there is untouched", now == segments)
+        self.run.picture("9_stopped")
+
+    def _undo(self):
+        undo = self.widget.ui.chatTab.findChild("QPushButton", "undoButton")
+        undo.click()
+        yield lambda: len(self.session.presenter.turns) == 1, SHORT
+        self.check("undoing a stopped turn keeps the segments", self.session.scan_scene.rows())
+        undo.click()
+        yield lambda: not self.session.presenter.turns, SHORT
+        self.check("undo takes the segments of its turn", not self.session.scan_scene.rows())
+        self.run.picture("10_undone")
+
+    def _lose_the_backend(self):
+        self.run.watch.begin("losing the backend")
+        self.chat.ask(LUNGS)
+        yield lambda: self.session.presenter.running.state == "expert", LONG
+        self.run.kill_backend()
+        yield lambda: self.session.presenter.running is None, SHORT
+        turn = self.session.presenter.turns[-1]
+        self.check("a lost backend is told", turn.state == "failed" and turn.error.message, turn.error)
+        self.check("nothing half-done is in the scene", not self.session.scan_scene.rows())
+        yield _after(10), SHORT
+        self.run.picture("11_backend_lost")
+        self.run.watch.begin("finding the backend again")
+        yield lambda: self.session.connection.state.phase == "ready", LONG
+        self.chat.follow("again", turn.turn_id)
+        self.run.watch.begin("asking again")
+        yield self.settled, LONG
+        self.check("asking again is answered", self.session.presenter.turns[-1].state == "done")
+        self.run.watch.begin("")
+        self._check_segments()
+
+    def _save_and_load(self):
+        path = str(Path(self.run.output) / "visit.mrb")
+        said = self.said()
+        sizes = {row.name: row.volume_ml for row in self.session.scan_scene.rows()}
+        self.check("the scene is saved", slicer.util.saveScene(path))
+        slicer.mrmlScene.Clear(0)
+        yield lambda: self.session.scan_scene.node is None, SHORT
+        self.check("closing the scene ends the conversation", not self.session.presenter.turns)
+        self.run.picture("12_closed")
+        slicer.util.loadScene(path)
+        yield lambda: self.session.presenter.turns and self.settled(), LONG
+        self.check("the conversation comes back", self.said() == said)
+        back = {row.name: row.volume_ml for row in self.session.scan_scene.rows()}
+        same = back.keys() == sizes.keys() and all(abs(back[name] - sizes[name]) < 0.5 for name in sizes)
+        self.check("the segments come back in their sizes", same, back)
+        yield _after(20), SHORT
+        self._show_threed()
+        self.run.picture("13_loaded")
+
+    def _reload_module(self):
+        said = self.said()
+        old = self.widget
+        self.widget.onReload()
+        yield lambda: self.widget is not old and self.widget.panels is not None, SHORT
+        yield lambda: self.session.presenter.turns, SHORT
+        self.check("a reloaded module goes on", self.said() == said)
+        self.run.picture("14_reloaded")
+
+    def _close_scene(self):
+        slicer.mrmlScene.Clear(0)
+        yield lambda: self.session.scan_scene.node is None, SHORT
+        nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        self.check("a closed scene is clean", not nodes and not self.session.presenter.turns)
+
+
+def _after(rounds):
+    """True after so many looks: lets the panel draw."""
+    left = [rounds]
+
+    def looked():
+        left[0] -= 1
+        return left[0] <= 0
+
+    return looked

@@ -1,0 +1,88 @@
+"""The module's tabs, filled with panels that follow one session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from VILAM3SlicerLib.desktop.behind_panel import BehindPanel
+from VILAM3SlicerLib.desktop.chat_panel import ChatPanel
+from VILAM3SlicerLib.desktop.connection_panel import ConnectionPanel
+from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.module_session import ModuleSession
+from VILAM3SlicerLib.desktop.report_panel import ReportPanel
+from VILAM3SlicerLib.desktop.segment_list import SegmentList
+
+_CHAT, _SEGMENTS, _REPORT, _BEHIND, _BACKEND = range(5)
+
+
+class ModulePanels:
+    """Fills the tabs of ``VILAM3Slicer.ui``.
+
+    Args:
+        ui: the named widgets of that file.
+        session: what stands behind the panels.
+    """
+
+    def __init__(self, ui: Any, session: ModuleSession) -> None:
+        self._ui = ui
+        self._session = session
+        self.messages = MessageBar(ui.messageBar, ui.messageLabel, ui.messageClose)
+        self.chat = ChatPanel(session, self.messages)
+        self.segments = SegmentList(session.scan_scene, self.messages)
+        self.report = ReportPanel(session, self.messages)
+        self.behind = BehindPanel(session.presenter, self.messages)
+        self.connection = ConnectionPanel(session.connection, session.host)
+        for tab, widget in (
+            (ui.chatTab, self.chat.widget),
+            (ui.segmentsTab, self.segments.widget),
+            (ui.reportTab, self.report.widget),
+            (ui.behindTab, self.behind.widget),
+            (ui.backendTab, self.connection.widget),
+        ):
+            tab.layout().addWidget(widget)
+        session.on_refresh = self.refresh
+        session.on_views = self.chat.show_views
+        session.on_model = self.chat.seen.set_mode
+        session.on_trouble = self.messages.tell
+        session.show_behind = self.show_behind
+        ui.tabs.setTabToolTip(_BEHIND, _("Behind the scenes: prompts, images and results to the letter"))
+        ui.tabs.connect("currentChanged(int)", lambda _index: self.refresh())
+
+    def refresh(self) -> None:
+        """Show the session as it is now; panels that nobody sees wait until they are looked at."""
+        rows = self._session.scan_scene.rows()
+        self.chat.refresh(rows)
+        self.segments.refresh(rows)
+        shown = self._ui.tabs.currentIndex
+        if shown == _REPORT:
+            self.report.refresh()
+        elif shown == _BEHIND:
+            self.behind.model = self._session.model
+            self.behind.refresh()
+        self._name_tabs(len(rows))
+
+    def show_behind(self, turn_id: str) -> None:
+        """Show a turn from behind."""
+        self._ui.tabs.setCurrentIndex(_BEHIND)
+        self.behind.show(turn_id)
+
+    def focus_question(self) -> None:
+        """Bring the chat forward and let the person type."""
+        self._ui.tabs.setCurrentIndex(_CHAT)
+        self.chat.focus()
+
+    def show_backend(self) -> None:
+        """Bring the connection forward."""
+        self._ui.tabs.setCurrentIndex(_BACKEND)
+
+    def close(self) -> None:
+        """Let go of keys, timers, views and the backend's news."""
+        self.chat.close()
+        self.connection.close()
+
+    def _name_tabs(self, count: int) -> None:
+        self._ui.tabs.setTabText(_SEGMENTS, _("Segments") + (f" ({count})" if count else ""))
+        ready = self._session.connection.state.phase == "ready"
+        self._ui.tabs.setTabText(_BACKEND, _("Backend") + ("" if ready else " ●"))

@@ -119,6 +119,17 @@ def test_decisions_need_no_toolkit_and_no_scene_classes(repository: Path, part: 
         assert not {name.split(".")[0] for name in imported(path)} & (SLICER_SHIPS - {"numpy"}), path
 
 
+def test_only_one_file_of_each_front_end_opens_connections(repository: Path) -> None:
+    """Else there were a way around the gate that scans pass only with consent (``connection.http``)."""
+    modules = ("httpx", "requests", "urllib.request", "http.client", "urllib3", "socket")
+    classes = ("QNetworkAccessManager", "QTcpSocket", "QSslSocket", "ClientSession")
+    allowed = {"httpx_http.py", "backend_client.py", "qt_http.py"}
+    for path in sources(repository / "VILAM3Slicer"):
+        found = [name for name in imported(path) if name.startswith(modules)]
+        found += [name for name in classes if name in path.read_text()]
+        assert not found or path.name in allowed, f"{path}: {found}"
+
+
 @pytest.mark.parametrize("module", ["inference_backend.service", "inference_backend.conversation.loop"])
 def test_the_http_process_stays_free_of_heavy_packages(repository: Path, module: str) -> None:
     code = f"import {module}, sys; print(sorted(set(sys.modules) & {HEAVY!r}))"

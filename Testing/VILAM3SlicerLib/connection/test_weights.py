@@ -95,7 +95,8 @@ def test_licence_is_shown_then_accepted_then_fetched(service: RunningService) ->
     assert job is not None
     assert job.state == "done"
     assert desk.state.list is not None
-    assert weights_text(desk.state.list.weights[0], job) == "here"
+    assert weights_text(desk.state.list.weights[0], None) == "here"
+    assert "next start" in weights_text(desk.state.list.weights[0], job)
 
 
 def test_declining_fetches_nothing_but_the_licence(service: RunningService, hub: hub_server.Hub) -> None:

@@ -15,7 +15,7 @@ from VILAM3SlicerLib.connection.installer import read_installation
 from VILAM3SlicerLib.connection.local_backend import LocalBackend, ServeChoice, running_backends
 from VILAM3SlicerLib.connection.readiness import ReadinessWatch
 from VILAM3SlicerLib.connection.report import Report, report_error, report_status
-from VILAM3SlicerLib.connection.settings import Access, KeptSettings, MakeHttp
+from VILAM3SlicerLib.connection.settings import Access, ConnectionSettings, KeptSettings, MakeHttp
 from VILAM3SlicerLib.connection.setup_desk import SetupDesk
 from VILAM3SlicerLib.connection.state import ConnectionState, StateBoard
 from VILAM3SlicerLib.connection.switch import SwitchedTransport
@@ -114,18 +114,12 @@ class Connection:
         self.settings.change(mode="remote")
         self._stop_own()
         try:
-            access = Access(read_address(now.address), now.key, now.ca_file, now.proxy)
+            access = self._access(now)
         except VilaM3Error as error:
             self._let_go()
             self._board.change(phase="failed", message="", error=error)
             return
         self._reach(access, is_own=False)
-
-    def connect_to(self, url: str) -> None:
-        """Connect to one of ``state.others``, whose key lies beside its address."""
-        key = dict(running_backends(self._store)).get(url, "")
-        self.settings.change(address=url, key=key, remember_key="")
-        self.connect()
 
     def stop(self) -> None:
         """Stop our own backend, or let go of another one."""
@@ -137,8 +131,7 @@ class Connection:
         """Try the settings with ``changes``, without keeping them or touching the present connection."""
         wanted = replace(self.settings.now, **changes)
         try:
-            address = read_address(wanted.address)
-            http = self._make_http(Access(address, wanted.key, wanted.ca_file, wanted.proxy))
+            http = self._make_http(self._access(wanted))
         except VilaM3Error as error:
             on_report(report_error(error))
             return
@@ -164,6 +157,16 @@ class Connection:
         self._consents.take_back(address)
         if address == self.state.address:
             self._board.change(consent_question=consent_question(address))
+
+    def _access(self, settings: ConnectionSettings) -> Access:
+        """The key of one of ``state.others`` lies beside its address, so nobody has to type it.
+
+        Raises:
+            InvalidRequest: the address cannot be made out.
+        """
+        address = read_address(settings.address)
+        key = settings.key or dict(running_backends(self._store)).get(address.url, "")
+        return Access(address, key, settings.ca_file, settings.proxy)
 
     def _reach(self, access: Access, is_own: bool) -> None:
         self._let_go()

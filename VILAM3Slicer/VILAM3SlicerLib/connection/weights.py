@@ -168,5 +168,7 @@ def weights_text(one: WeightsDescription, job: WeightsJob | None) -> str:
         return f"{progress.done_bytes / 1e9:.1f} of {progress.total_bytes / 1e9:.1f} GB{left}"
     if job is not None and job.state == "failed":
         return job.message
+    if job is not None and (job.kind, job.state) == ("download", "done"):
+        return "here; used from the next start of the backend on"
     words = {"present": "here", "partial": "in part", "absent": "not here"}
     return words[one.state]

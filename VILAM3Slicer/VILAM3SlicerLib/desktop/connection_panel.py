@@ -135,12 +135,8 @@ class ConnectionPanel:
 
     def _connect(self) -> None:
         self._ui.reportLabel.setVisible(False)
-        taken = self._take_address()
-        if taken["address"] in self._connection.state.others and not taken["key"]:
-            self._connection.connect_to(taken["address"])
-        else:
-            self._connection.settings.change(**taken)
-            self._connection.connect()
+        self._connection.settings.change(**self._take_address())
+        self._connection.connect()
 
     def _test(self) -> None:
         self._tell(Report(True, "", _("Trying.")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,7 +14,7 @@ from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.connection.diagnosis import Cause, connection_error
 from VILAM3SlicerLib.connection.http import Http, HttpAnswer, HttpRequest, Receiver
 from VILAM3SlicerLib.connection.settings import Access
-from VILAM3SlicerLib.desktop.upload_file import UploadFile, remove_upload, write_upload
+from VILAM3SlicerLib.connection.upload_file import write_upload
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 
 IN_MEMORY = 1_000_000
@@ -103,7 +104,7 @@ class _Exchange:
         self._request = request
         self._receiver = receiver
         self._reply: Any = None
-        self._upload: UploadFile | None = None
+        self._upload: Any = None
         self._pieces: list[bytes] = []
         self._tls_detail = ""
         self._is_late = False
@@ -118,14 +119,14 @@ class _Exchange:
         """Send with a short body."""
         self._watch(self._http.reply_to(self._request, qt.QByteArray(body)))
 
-    def send_file(self, upload: UploadFile) -> None:
-        """Send with a body that was written to a file."""
+    def send_file(self, path: str) -> None:
+        """Send with a body that was written to a file, which is removed afterwards."""
         if self._is_over:
-            remove_upload(upload)
+            os.unlink(path)
             return
-        self._upload = upload
-        upload.open()
-        self._watch(self._http.reply_to(self._request, upload.device))
+        self._upload = qt.QFile(path)
+        self._upload.open(qt.QIODevice.ReadOnly)
+        self._watch(self._http.reply_to(self._request, self._upload))
 
     def fail(self, error: VilaM3Error) -> None:
         """There is nothing to send."""
@@ -215,7 +216,8 @@ class _Exchange:
         if self._reply is not None:
             self._reply.deleteLater()
         if self._upload is not None:
-            remove_upload(self._upload)
+            self._upload.close()
+            self._upload.remove()
 
 
 def _tls_configuration(ca_file: str) -> Any:

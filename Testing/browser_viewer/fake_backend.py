@@ -9,12 +9,13 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from aiohttp import web
 
+from inference_backend.imaging.overlay import encode_png
 from VILAM3SlicerLib.protocol import PROTOCOL_VERSION
 from VILAM3SlicerLib.protocol.codec import to_json
 from VILAM3SlicerLib.protocol.content_hash import content_hash
@@ -25,6 +26,8 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertCalled,
     ExpertProgress,
     ExpertResult,
+    Finding,
+    HeatMap,
     LegendEntry,
     Payload,
     Prompt,
@@ -39,6 +42,9 @@ from VILAM3SlicerLib.protocol.messages import BackendStatus, ModelDescription
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd, encode_nrrd
 
 KEY = "test-key"
+STRONGEST = (5, 2)
+"""Column and row of the heat map's strongest pixel."""
+
 MODEL = ModelDescription("Scripted demo model", "vicuna_v1", 16, 224, 2048, True, "cpu", "float32")
 
 
@@ -187,6 +193,8 @@ class FakeBackend:
         await turn.say(turn_id, _prompt(0, question, image))
         if "segment" in question.lower():
             await self._segment(turn, turn_id, body["vilam3"]["volume"], image, question)
+        elif "x-ray" in question.lower():
+            await self._rate(turn, turn_id, body["vilam3"]["volume"], image, question)
         elif "slow" in question.lower():
             await self._speak(turn, turn_id, 0, "word " * 400)
         else:
@@ -207,6 +215,31 @@ class FakeBackend:
         left, right = (segment.volume_ml for segment in result.segments)
         words = f"The left lung measures {left:.0f} mL and the right lung {right:.0f} mL. It is shown in red."
         await self._speak(turn, turn_id, 1, words)
+
+    async def _rate(self, turn: _Turn, turn_id: str, volume: str, image: str, question: str) -> None:
+        """Findings, one of them with a heat map whose strongest place is ``STRONGEST`` of its 8x8 pixels."""
+        trigger = "<CXR()>"
+        await turn.say(turn_id, Text(0, trigger), self.pause)
+        await turn.say(turn_id, ExpertCalled("c1", 0, "CXR", "", "torchxrayvision v1", trigger, trigger))
+        findings = (Finding("atelectasis", 0.31), Finding("effusion", 0.82), Finding("hernia", 0.5))
+        text = "The resulting predictions are:\natelectasis: no\neffusion: yes\nhernia: yes\n."
+        heat = (self._heat_map(self.volumes[volume]),)
+        result = ExpertResult("c1", "CXR", "torchxrayvision v1", "", 0.4, text, None, findings=findings)
+        await turn.say(turn_id, replace(result, heat_maps=heat))
+        await turn.say(turn_id, _prompt(1, question + text, image))
+        await self._speak(turn, turn_id, 1, "There are signs of an effusion.")
+
+    def _heat_map(self, volume: NrrdVolume) -> HeatMap:
+        pixels = np.zeros((8, 8), np.uint8)
+        pixels[STRONGEST[1], STRONGEST[0]] = 255
+        png = encode_png(pixels)
+        self._images[content_hash(png)] = png
+        step = min(volume.shape[:2]) / 8
+        square = np.diag([step, step, 1.0, 1.0])
+        square[:2, 3] = (step - 1) / 2
+        matrix = np.array(volume.ijk_to_ras).reshape(4, 4) @ square
+        place = tuple(float(number) for number in matrix.ravel())
+        return HeatMap("effusion", content_hash(png), 8, 8, place, "densenet121-res224-all")
 
     async def _speak(self, turn: _Turn, turn_id: str, step: int, words: str) -> None:
         for word in words.split(" "):

@@ -25,6 +25,7 @@ from VILAM3SlicerLib.scene.modality import MODALITIES
 from VILAM3SlicerLib.scene.scan_removal import remove_scan
 from VILAM3SlicerLib.viewer.discussion import Discussion
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+from VILAM3SlicerLib.viewer.shown_finding import Shown, ShownFinding
 
 REFRESH_SECONDS = 0.05
 TICK_SECONDS = 0.5
@@ -56,6 +57,7 @@ class ViewerPage:
         self._discussion = Discussion(self._presenter, scene, mrml_scene)
         self._downloads = Downloads(server, self._presenter, scene, save_scene)
         self._segments = SegmentActions(self._presenter, scene, self._show_changes)
+        self._finding = ShownFinding(self._presenter, scene)
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
@@ -125,6 +127,7 @@ class ViewerPage:
                 "examples": [],
                 "alert": None,
                 "behind": None,
+                "heat": page_row(Shown()),
                 "show_seen": False,
                 "backend": {**backend_row(None), "size": 0},
             }
@@ -138,6 +141,7 @@ class ViewerPage:
             "undo": self._undo,
             **self._segments.triggers,
             "behind": self._behind,
+            "heat": self._heat,
             "report": self._downloads.report,
             "segmentation": self._downloads.segmentation,
             "transcript": self._downloads.transcript,
@@ -186,6 +190,11 @@ class ViewerPage:
         self._plan_refresh()
         self._views.redraw()
 
+    def _heat(self, turn_id: str, finding: str) -> None:
+        self._finding.toggle(turn_id, finding)
+        self._plan_refresh()
+        self._views.redraw()
+
     def _show_surface(self) -> None:
         bounds = self._scene.surface_bounds
         if bounds is not None and not self._scene.surfaces.is_running:
@@ -220,6 +229,7 @@ class ViewerPage:
             state.segments = segment_rows(rows)
             state.decisions = self._segments.decision_rows()
             state.replaces_earlier = self._scene.replaces_earlier
+            state.heat = page_row(self._finding.shown)
             state.building_surfaces = self._scene.surfaces.is_running
             state.allowed = {"ask": allowed.ask, "stop": allowed.stop, "undo": allowed.undo}
 

@@ -8,20 +8,23 @@ import pytest
 
 from Testing.VILAM3SlicerLib.chat.test_presenter import CALL, RESULT, TRIGGER, answer
 from VILAM3SlicerLib.chat.archive import pack, unpack
+from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody, InvalidRequest
-from VILAM3SlicerLib.protocol.events import Failed, Notice, Prompt, SeenImage, Text
+from VILAM3SlicerLib.protocol.events import Failed, HeatMap, Notice, Prompt, SeenImage, Text
+from VILAM3SlicerLib.protocol.messages import IDENTITY
 
-OVERLAY = b"overlay"
+OVERLAY, HEAT = b"overlay", b"heat"
+EFFUSION = HeatMap("effusion", content_hash(HEAT), 8, 8, IDENTITY, "densenet")
 
 
 @pytest.fixture
 def spoken(talk):
     """A conversation with an expert's result and a question that failed."""
-    talk.transport.images = {content_hash(OVERLAY): OVERLAY}
+    talk.transport.images = {content_hash(OVERLAY): OVERLAY, EFFUSION.image: HEAT}
     from dataclasses import replace
 
-    result = replace(RESULT, feedback_image=content_hash(OVERLAY))
+    result = replace(RESULT, feedback_image=content_hash(OVERLAY), heat_maps=(EFFUSION,))
     talk.ask()
     talk.host.clock += 2.5
     seen = Prompt(0, "USER: <image>", 40, (SeenImage(content_hash(OVERLAY), content_hash(OVERLAY)),))
@@ -45,6 +48,8 @@ def test_the_scene_keeps_what_was_said_and_it_comes_back_the_same(spoken, talk):
     assert (first.seconds(0.0), first.replies[1].first_text_at) == (2.5, 2.5)
     assert (second.state, second.error.hint) == ("failed", "Ask again.")
     assert archive.images[content_hash(OVERLAY)] == OVERLAY
+    assert archive.images[first.heat_map("effusion").image] == HEAT
+    assert first.heat_map("hernia") is None
 
 
 def test_a_restored_conversation_goes_on_where_it_was(spoken):
@@ -93,3 +98,9 @@ def test_what_somebody_changed_is_refused_with_a_reason(spoken, spoil, why):
     spoil(kept)
     with pytest.raises(InvalidRequest, match=why):
         unpack(kept)
+
+
+def test_the_transcript_names_the_pictures_of_the_heat_maps(spoken):
+    transcript = compose_transcript(spoken.presenter.turns, None, lambda name: f"images/{name[:4]}.png")
+    expected = {"effusion": f"images/{EFFUSION.image[:4]}.png"}
+    assert transcript["turns"][0]["experts"][0]["heat_maps"] == expected

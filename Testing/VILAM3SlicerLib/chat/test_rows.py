@@ -17,6 +17,7 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertProgress,
     ExpertResult,
     Finding,
+    HeatMap,
     LegendEntry,
     Prompt,
     SeenImage,
@@ -35,6 +36,11 @@ LUNGS = (
 LEGEND = (LegendEntry("red", (1.0, 0.0, 0.5), "left lung"),)
 RESULT = ExpertResult("c1", "CT_TISSUE", "1.0", "lungs", 2.0, "The results", OVERLAY, "r1", LUNGS, LEGEND)
 ON_SCREEN = [SegmentRow("id1", "left lung", (10, 20, 30), 2104.46, True, "CT_TISSUE 1.0")]
+
+
+HEAT = HeatMap("effusion", "ee" * 32, 8, 8, IDENTITY, "densenet121-res224-all")
+FINDINGS = (Finding("atelectasis", 0.312), Finding("effusion", 0.8), Finding("hernia", 0.5))
+RATED = ExpertResult("c1", "CXR", "1", "", 0.5, "Predictions", None, findings=FINDINGS, heat_maps=(HEAT,))
 
 
 @pytest.fixture
@@ -119,3 +125,18 @@ def test_several_pictures_are_summed_up_by_their_planes():
     assert images_caption([axial]) == "axial, as seen, 400 × 300 px, W 350 L 40"
     pictures = [axial, axial, replace(axial, plane="coronal"), replace(axial, plane="3D")]
     assert images_caption(pictures) == "4 pictures: 2 axial, 1 coronal, 1 3D"
+
+
+def test_findings_are_listed_by_probability_with_the_network_whose_map_can_be_shown(called):
+    called.transport.images[HEAT.image] = b"heat"
+    called.say(RATED)
+    (expert,) = row(called).experts
+    told = [(one.name, one.probability, one.percent, one.likely, one.source) for one in expert.findings]
+    assert told == [
+        ("effusion", "0.80", 80, True, HEAT.source),
+        ("hernia", "0.50", 50, True, ""),
+        ("atelectasis", "0.31", 31, False, ""),
+    ]
+    behind = behind_row(called.turn, called.presenter.shelf).experts[0]
+    assert behind.findings == expert.findings
+    assert [(one.finding, one.png) for one in behind.heat_maps] == [("effusion", b"heat")]

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from VILAM3SlicerLib.chat.finding_rows import FindingRow, finding_rows
 from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.rows import css_colour, image_caption
 from VILAM3SlicerLib.chat.turn import ExpertRun, QuestionImage, Reply, Turn
 from VILAM3SlicerLib.protocol.codec import to_json
-from VILAM3SlicerLib.protocol.events import LegendEntry
+from VILAM3SlicerLib.protocol.events import HeatMap, LegendEntry
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,19 @@ class LegendRow:
 
 
 @dataclass(frozen=True)
+class HeatRow:
+    """A heat map as PNG, white where the signs of the finding are strongest."""
+
+    finding: str
+    png: bytes
+
+
+@dataclass(frozen=True)
 class BehindExpert:
-    """One call of an expert: the words that called it, what went back to the model, the raw result."""
+    """One call of an expert: the words that called it, what went back to the model, the raw result.
+
+    ``heat_maps`` are shown to the person, not to the model.
+    """
 
     name: str
     trigger: str
@@ -51,6 +63,8 @@ class BehindExpert:
     overlay: bytes | None
     legend: tuple[LegendRow, ...]
     raw: str
+    findings: tuple[FindingRow, ...] = ()
+    heat_maps: tuple[HeatRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +127,14 @@ def _expert(run: ExpertRun, shelf: ImageShelf) -> BehindExpert:
         overlay=shelf.get(overlay) if overlay else None,
         legend=_legend(result.legend if result else ()),
         raw=json.dumps(what_came, indent=2, ensure_ascii=False),
+        findings=finding_rows(result) if result else (),
+        heat_maps=_heat_maps(result.heat_maps if result else (), shelf),
     )
+
+
+def _heat_maps(maps: Sequence[HeatMap], shelf: ImageShelf) -> tuple[HeatRow, ...]:
+    found = [(heat.finding, shelf.get(heat.image)) for heat in maps]
+    return tuple(HeatRow(finding, png) for finding, png in found if png)
 
 
 def _legend(entries: Sequence[LegendEntry]) -> tuple[LegendRow, ...]:

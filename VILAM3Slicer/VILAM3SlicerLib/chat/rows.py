@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from VILAM3SlicerLib.chat.finding_rows import FindingRow, finding_rows
 from VILAM3SlicerLib.chat.links import linked
 from VILAM3SlicerLib.chat.marks import mark_rows, told
 from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
@@ -58,7 +59,10 @@ class AnswerSpan:
 
 @dataclass(frozen=True)
 class ExpertRow:
-    """An expert at work, done or failed; ``percent`` is 0 to 100, ``expected`` empty where nobody knows."""
+    """An expert at work, done or failed; ``percent`` is 0 to 100, ``expected`` empty where nobody knows.
+
+    ``findings`` are those that it rated, the most probable first.
+    """
 
     name: str
     arguments: str
@@ -68,6 +72,7 @@ class ExpertRow:
     percent: int
     elapsed: str
     expected: str
+    findings: tuple[FindingRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,7 @@ def _expert_row(run: ExpertRun, now: float) -> ExpertRow:
         percent=round(100 * run.fraction),
         elapsed=f"{now - run.started:.0f} s",
         expected=_expected(run, now),
+        findings=finding_rows(run.result) if run.result else (),
     )
 
 

@@ -22,6 +22,7 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
 from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
 from VILAM3SlicerLib.scene.geometry import ras_to_world, transform_point
+from VILAM3SlicerLib.scene.heat_map import HeatMapOverlay
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.modality import guess_modality
@@ -56,6 +57,7 @@ class ScanScene:
 
     ``modality`` may be set by the person, ``default_modality`` wins over the guess for each scan taken up;
     ``asked_view`` is the slice view whose picture is sent. ``surfaces`` tells of surfaces that come.
+    ``heat`` lays the heat map of a finding over the scan.
     ``study``, ``question_marks`` and ``companions`` are what the person may change of the next question.
     ``replaces_earlier``: a repeated call of an expert replaces its earlier segments of the same names, if
     nobody edited them; else the new ones stand beside them.
@@ -72,6 +74,7 @@ class ScanScene:
         self.companions = CompanionViews(app_logic)
         self._scene = scene
         self._app_logic = app_logic
+        self.heat = HeatMapOverlay(scene, app_logic)
         counted = CountedLayers()
         self.sizes = SizeKeeping(scene, host, counted)
         self._results = ResultSegments(scene, SlicerTerminology(app_logic), counted)
@@ -108,6 +111,7 @@ class ScanScene:
     def take_over(self, node: Any) -> None:
         """Go on with this scan, which must have passed ``check``, and its segments; None for none."""
         self.surfaces.cancel()
+        self.heat.hide()
         if node is not self._node:
             self.question_marks.clear()
         self._node, self._told_ml = node, {}

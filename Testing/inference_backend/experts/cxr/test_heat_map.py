@@ -50,10 +50,12 @@ def test_all_maps_of_one_run_are_those_of_the_library(ensemble: Ensemble, name: 
                 one,
                 (library(picture, class_idx=[place]) - bias[place])[0, 0],
                 rtol=0,
-                atol=1e-5 * np.abs(one).max(),
+                atol=1e-5 * float(np.abs(one).max()),
             )
             output = network.network(picture)[0, place].item()
-            assert one.mean() + bias[place].item() == pytest.approx(output, abs=1e-5 * np.abs(one).max())
+            assert one.mean() + bias[place].item() == pytest.approx(
+                output, abs=1e-5 * float(np.abs(one).max())
+            )
 
 
 def test_a_map_lies_where_its_pixels_were(image: Volume) -> None:

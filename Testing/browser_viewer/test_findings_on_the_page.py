@@ -1,4 +1,4 @@
-"""A radiograph on the page, in a real browser: findings, their heat map on the image, and how it goes again."""
+"""A radiograph on the page, in a real browser: findings, and the heat map of one on the image."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from Testing.browser_viewer.fake_backend import STRONGEST
 from Testing.browser_viewer.test_page import ask, undo_all, view_pixels, wait_for_end, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROWS, COLUMNS = 1955, 1841
 
 
 @pytest.fixture
@@ -69,12 +71,16 @@ def test_a_click_on_a_finding_shows_where(page, running_page, radiograph):
 
 
 def place_of(page) -> tuple[float, float]:
-    """Where the heat is: column and row of the 8 x 8 pixels over the square at the image's top left."""
-    pixels = view_pixels(page, "Axial")
-    strength = np.where(heat(pixels) > 25, heat(pixels), 0)
+    """Where the heat is: column and row of the 8 x 8 pixels over the square at the image's top left.
+
+    The image fills the view's height around the view's middle, so what was cut off above and below is known.
+    """
+    strength = heat(view_pixels(page, "Axial"))
+    strength[strength < 25] = 0
     rows, columns = np.mgrid[: strength.shape[0], : strength.shape[1]]
     row, column = (float((strength * places).sum() / strength.sum()) for places in (rows, columns))
-    bright = np.argwhere(pixels.max(axis=2) > 12)
-    (top, left), (bottom, right) = bright.min(axis=0), bright.max(axis=0)
-    step = (right - left + 1) / 8
-    return (column - left) / step - 0.5, (row - top) / step - 0.5
+    height = strength.shape[0] + 60
+    pixel = ROWS / height
+    from_left = COLUMNS / 2 + (column - strength.shape[1] / 2 + 0.5) * pixel
+    from_top = ROWS / 2 + (row - strength.shape[0] / 2 + 0.5) * pixel
+    return from_left / COLUMNS * 8 - 0.5, from_top / COLUMNS * 8 - 0.5

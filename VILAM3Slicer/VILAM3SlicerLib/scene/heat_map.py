@@ -16,7 +16,10 @@ from VILAM3SlicerLib.scene.geometry import from_wire, to_vtk
 from VILAM3SlicerLib.scene.views import slice_views
 from VILAM3SlicerLib.scene.volumes import HEAT_MAP
 
-_OPACITY = 0.7
+_OPACITY = 0.45
+_WEAKEST = 0.25
+"""Of the strongest sign; what is weaker is left clear, so that most of the image is seen as it is."""
+
 _LEVELS = 256
 
 
@@ -100,9 +103,10 @@ def _image(png: bytes, heat: HeatMap) -> Any:
 
 
 def _fill(colors: Any) -> None:
-    """From clear over red to yellow: the stronger, the brighter and the less one sees through it."""
+    """From red over orange to yellow; weak signs are not painted. Slicer's layers know clear and solid only."""
     colors.SetTypeToUser()
     colors.SetNumberOfColors(_LEVELS)
     for level, share in enumerate(np.linspace(0, 1, _LEVELS).tolist()):
-        green, blue = max(0.0, 1.6 * share - 0.6), max(0.0, 4 * share - 3.4)
-        colors.SetColor(level, f"{share:.2f}", min(1.0, 0.6 + share), green, blue, share**0.7)
+        shown = max(0.0, (share - _WEAKEST) / (1 - _WEAKEST))
+        opacity = 1.0 if share >= _WEAKEST else 0.0
+        colors.SetColor(level, f"{share:.2f}", min(1.0, 0.55 + shown), shown**1.5, 0.0, opacity)

@@ -66,7 +66,7 @@ def turn_html(row: TurnRow, look: Look) -> str:
     if not row.running:
         source = f"{row.source} · {row.elapsed}" if row.source else row.elapsed
         behind = _anchor("behind", row.id, "Behind the scenes", look.link)
-        parts.append(f'<p style="color:{look.quiet}; margin-bottom:12px">{_text(source)} · {behind}</p>')
+        parts.append(f'<p style="color:{look.quiet}">{_text(source)} · {behind}</p>')
     return "".join(parts)
 
 
@@ -77,7 +77,8 @@ def _question(row: TurnRow, look: Look) -> str:
         image = f'<td width="72"><a href="{address}"><img src="{name}" height="64" /></a></td>'
     attached = "".join(f'<br><span style="color:{look.quiet}">{_text(line)}</span>' for line in row.attached)
     words = f'<td valign="middle"><b>{_text(row.question)}</b>{attached}</td>'
-    return f'<table width="100%" cellpadding="6" bgcolor="{look.shade}"><tr>{image}{words}</tr></table>'
+    head = f'<table style="margin-top:10px" width="100%" cellpadding="6" bgcolor="{look.shade}">'
+    return f"{head}<tr>{image}{words}</tr></table>"
 
 
 def _expert(expert: ExpertRow, look: Look) -> str:

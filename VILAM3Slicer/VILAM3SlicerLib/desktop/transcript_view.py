@@ -53,6 +53,9 @@ class TranscriptView:
         self._rows: list[TurnRow] = []
         self._starts: list[int] = []
         self._welcome: str | None = None
+        self._to_the_end = qt.QTimer()  # the bar knows the new text's height only after it was laid out
+        self._to_the_end.setSingleShot(True)
+        self._to_the_end.connect("timeout()", self._scroll_to_the_end)
         browser.setOpenLinks(False)
         browser.connect("anchorClicked(QUrl)", self._on_link)
 
@@ -71,14 +74,14 @@ class TranscriptView:
         if same == len(rows) == len(self._rows):
             return
         bar = self._browser.verticalScrollBar()
-        at_the_end = bar.value >= bar.maximum - 4
+        at_the_end = bar.value >= bar.maximum - 4 or len(rows) > len(self._rows)
         self._cut(same)
         look = look_of(self._browser.palette)
         for row in rows[same:]:
             self._append(row, look)
         self._rows = list(rows)
         if at_the_end:
-            bar.setValue(bar.maximum)
+            self._to_the_end.start(0)
 
     def repaint(self) -> None:
         """Write everything again, as after a change of the application's colours."""
@@ -87,6 +90,10 @@ class TranscriptView:
         self._rows = []
         if rows:
             self.show(rows)
+
+    def _scroll_to_the_end(self) -> None:
+        bar = self._browser.verticalScrollBar()
+        bar.setValue(bar.maximum)
 
     def _cut(self, first: int) -> None:
         """Remove the turns from this one on."""

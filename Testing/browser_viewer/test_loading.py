@@ -12,7 +12,7 @@ import SimpleITK
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from browser_viewer.loading import read_scan
+from browser_viewer.loading import ALL_SERIES, MAX_SEQUENCES, read_scan, read_scans
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 
 SHAPE = (5, 8, 10)
@@ -185,3 +185,36 @@ def test_time_points_at_one_place_are_noticed(tmp_path, voxels):
 def test_nothing_of_the_patient_is_kept(tmp_path, voxels):
     write_series(tmp_path / "series", voxels, "1.2.3.4")
     assert "Secret" not in repr(read_scan(tmp_path / "series"))
+
+
+def test_files_opened_together_are_one_study_with_the_enhanced_t1_first(tmp_path, voxels):
+    for name in ("case_flair", "case_t1", "case_t1ce"):
+        SimpleITK.WriteImage(oblique_image(voxels), str(tmp_path / f"{name}.nii.gz"))
+    (tmp_path / "notes.txt").write_text("nothing here")
+    names = [scan.name for scan in read_scans(tmp_path)]
+    assert names == ["case_t1ce.nii.gz", "case_flair.nii.gz", "case_t1.nii.gz"]
+    for number in range(MAX_SEQUENCES):
+        (tmp_path / f"{number}.nrrd").touch()
+    with pytest.raises(UnsupportedVolume, match="has 19 volumes; a study has at most 16"):
+        read_scans(tmp_path)
+
+
+def test_all_series_of_a_folder_are_read_as_one_study_and_scouts_are_left_out(tmp_path, voxels):
+    write_series(tmp_path / "study", voxels, "1.2", SeriesDescription="AX FLAIR", Modality="MR")
+    write_series(tmp_path / "study", voxels[:, :4], "1.3", SeriesDescription="AX T1 +C", Modality="MR")
+    write_series(tmp_path / "study", voxels[:1, :6], "1.4", SeriesDescription="Scout", Modality="MR")
+    enhanced, flair = read_scans(tmp_path / "study", ALL_SERIES)
+    assert (enhanced.name, enhanced.tags.description, flair.name) == ("AX T1 +C", "AX T1 +C", "AX FLAIR")
+    np.testing.assert_array_equal(flair.voxels, voxels)
+
+
+def test_patients_are_told_apart_without_their_names(tmp_path, voxels):
+    said = {"a": {"PatientID": "7"}, "b": {"PatientID": "7", "PatientName": "Other^Spelling"}}
+    said |= {"c": {"PatientID": "8"}, "d": {}, "e": {"PatientName": ""}}
+    for name, changes in said.items():
+        write_series(tmp_path / name, voxels, "1.2", **changes)
+    a, b, c, d, e = (read_scan(tmp_path / name).tags.patient for name in said)
+    assert a == b
+    assert len({a, c, d}) == 3
+    assert e == ""
+    assert not {"7", "Secret^Name"} & {a, d}

@@ -266,8 +266,8 @@ def test_a_file_that_is_no_scan_changes_nothing(page, tmp_path):
     assert page.get_attribute(".seen-image", "src") == seen
 
 
-def write_series(folder, number: int, description: str) -> None:
-    """Five slices of a DICOM series."""
+def write_series(folder, number: int, description: str, **tags: str) -> None:
+    """Five slices of a DICOM series, a CT unless ``tags`` say otherwise."""
     import pydicom
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -280,6 +280,8 @@ def write_series(folder, number: int, description: str) -> None:
         slice_.SOPClassUID, slice_.SOPInstanceUID = CTImageStorage, generate_uid()
         slice_.SeriesInstanceUID, slice_.SeriesNumber, slice_.Modality = series, number, "CT"
         slice_.SeriesDescription = description
+        for name, value in tags.items():
+            setattr(slice_, name, value)
         slice_.Rows = slice_.Columns = 32
         slice_.PixelSpacing, slice_.ImageOrientationPatient = [2, 2], [1, 0, 0, 0, 1, 0]
         slice_.ImagePositionPatient = [0, 0, 4 * index]
@@ -296,7 +298,8 @@ def test_of_two_series_in_a_folder_one_is_chosen_by_a_click(page, scan_file, tmp
     page.click("text=Open scan")
     page.set_input_files("input[webkitdirectory]", str(tmp_path / "study"))
     page.wait_for_selector(".choices")
-    offered = page.locator(".choices button").all_inner_texts()
+    *offered, together = page.locator(".choices button").all_inner_texts()
+    assert together == "All of them, as the sequences of one MRI study"
     assert sorted(text.split("'")[1] for text in offered) == ["Thorax sharp", "Thorax soft"]
     page.locator(".choices button", has_text="Thorax sharp").click()
     wait_until(page, lambda: page.inner_text(".scan-name") == "study", "the series is shown")
@@ -371,7 +374,7 @@ def test_saved_scene_brings_conversation_links_and_segments_back(page, tmp_path)
 def open_path(page, path) -> None:
     page.click("text=Open scan")
     page.fill("[aria-label=Path]", str(path))
-    page.keyboard.press("Enter")
+    page.press("[aria-label=Path]", "Enter")  # the dialog takes the focus to itself once it is open
     wait_until(page, lambda: not page.locator(".sheet").first.is_visible(), "the dialog closed")
 
 

@@ -75,7 +75,7 @@ def test_scan_segments_and_conversation_come_back(app, scan, tmp_path):
     assert segment_of(before, "left lung").GetRepresentation(CLOSED_SURFACE).GetNumberOfPoints() > 0
     check_scene_file(tmp_path / "scene.mrb")
     app.scene.Clear(0)
-    node = load_scene(app, tmp_path / "scene.mrb")
+    (node,) = load_scene(app, tmp_path / "scene.mrb")
     assert node.GetName() == "chest"
     np.testing.assert_array_equal(voxel_array(node), voxels)
     np.testing.assert_allclose(ijk_to_ras(node), MATRIX, atol=1e-9)
@@ -100,7 +100,7 @@ def test_a_scene_without_conversation_gives_its_first_scan(app, scan, tmp_path):
 
     forget_conversation(app.scene, scan)
     save_scene(app, tmp_path / "scene.mrb")
-    node = load_scene(app, tmp_path / "scene.mrb")
+    (node,) = load_scene(app, tmp_path / "scene.mrb")
     assert (node.GetName(), load_conversation(app.scene, node)) == ("chest", None)
 
 

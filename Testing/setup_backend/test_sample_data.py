@@ -74,6 +74,7 @@ def test_real_files_are_the_ones_named_here(repository: Path, data_folder: Path)
         sample_data.sample_scan(layout),
         *sample_data.reference_labels(layout),
         sample_data.radiograph(layout),
+        *sample_data.brain_tissue(layout),
     ]
     if not all(member.target.is_file() for member in members):
         pytest.skip("The sample scan is not here: run python3 setup_backend.py test")

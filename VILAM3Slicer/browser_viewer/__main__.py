@@ -17,6 +17,7 @@ from browser_viewer.slicer_views import prepare_rendering
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 
 if TYPE_CHECKING:
+    from browser_viewer.loading import Scan
     from browser_viewer.page import ViewerPage
     from browser_viewer.page_guard import PageGuard
     from browser_viewer.page_opening import ScanOpening
@@ -106,9 +107,13 @@ def _build(
     page = ViewerPage(
         server, host, slicer_app.scene, scene=scene, views=views, client=client, save_scene=save
     )
-    opening = ScanOpening(
-        server, guard, partial(add_scan, slicer_app.scene), partial(load_scene, slicer_app), page.show
-    )
+
+    def add(scan: Scan) -> Any:
+        node = add_scan(slicer_app.scene, scan)
+        scene.volumes.patients[node.GetID()] = scan.tags.patient
+        return node
+
+    opening = ScanOpening(server, guard, add, partial(load_scene, slicer_app), page.show)
     build_layout(server, views.fill)
     return page, opening
 

@@ -1,11 +1,14 @@
-"""Finding the one DICOM series in a folder, and where its slices lie.
+"""Finding the DICOM series in a folder, and where their slices lie.
 
 Slices are sorted by their position along the normal of their plane, as DICOM PS3.3 C.7.6.2.1.1 defines it;
-no identifier is needed for that, so series with blank UIDs work too. Nothing of the patient is kept.
+no identifier is needed for that, so series with blank UIDs work too. Of the patient nothing is kept but a
+keyed digest that tells two patients apart while this process lives.
 """
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,22 +27,32 @@ _TAGS = [
     "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "PixelSpacing", "NumberOfFrames",
     "WindowCenter", "WindowWidth", "SamplesPerPixel", "SliceThickness", "ImageType", "BitsStored",
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "PhotometricInterpretation",
+    "PatientID", "PatientName", "PatientBirthDate",
 ]  # fmt: skip
 MAX_FILES = 20_000
+
+_PATIENT_KEY = secrets.token_bytes(32)
+"""Of this process alone, so that a digest says nothing outside of it."""
+
+_SMALLEST_VOLUME = 3
+"""Slices."""
 
 
 @dataclass(frozen=True)
 class DisplayTags:
-    """What DICOM says of how to show an image; zero or empty where it says nothing.
+    """What DICOM says of an image; zero or empty where it says nothing.
 
     ``modality`` is DICOM's own code, such as MR; ``window`` and ``level`` are in the units of the voxels as
     they are read, where MONOCHROME1 has become MONOCHROME2. ``stored_range`` is told of single images.
+    ``description`` is that of the series. ``patient`` is a digest, equal for one patient's images.
     """
 
     modality: str = ""
     window: float = 0.0
     level: float = 0.0
     stored_range: StoredRange | None = None
+    description: str = ""
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,27 @@ def find_series(folder: Path, choice: str = "") -> Series:
     if slices[0].header.get("SamplesPerPixel", 1) != 1:
         raise UnsupportedVolume("The DICOM series is in colour.", "Choose a series with one value per pixel.")
     return _ordered(slices)
+
+
+def find_all_series(folder: Path) -> list[Series]:
+    """Every series in a folder and its subfolders that makes a volume: scouts and films are left out.
+
+    Raises:
+        UnsupportedVolume: there is none.
+    """
+    found = []
+    for slices in _grouped(_slices_in(folder)):
+        if len(slices) < _SMALLEST_VOLUME or slices[0].header.get("SamplesPerPixel", 1) != 1:
+            continue
+        try:
+            found.append(_ordered(slices))
+        except UnsupportedVolume:
+            continue
+    if not found:
+        raise UnsupportedVolume(
+            f"None of the DICOM series in '{folder.name}' makes a volume.", "Choose one series by itself."
+        )
+    return found
 
 
 def _slices_in(folder: Path) -> list[_Slice]:
@@ -234,19 +268,29 @@ def _check_gaps(
 
 def _display(header: pydicom.Dataset) -> DisplayTags:
     width, center = _first(header.get("WindowWidth")), _first(header.get("WindowCenter"))
-    modality = str(header.get("Modality", "") or "")
+    modality, description = (str(header.get(tag, "") or "") for tag in ("Modality", "SeriesDescription"))
     stored = range_of_tags(lambda tag: _text(header, tag))
     if width is None or center is None or width < 1:
-        return DisplayTags(modality, stored_range=stored)
-    if header.get("PhotometricInterpretation") == "MONOCHROME1" and stored is not None:
+        width = center = 0.0
+    elif header.get("PhotometricInterpretation") == "MONOCHROME1" and stored is not None:
         center = stored[0] + stored[1] - center  # the reader turned the values over
-    return DisplayTags(modality, width, center, stored)
+    return DisplayTags(modality, width, center, stored, description.strip(), _patient(header))
 
 
 def _text(header: pydicom.Dataset, tag: str) -> str:
     group, element = (int(part, 16) for part in tag.split(","))
     found = header.get((group, element))
     return "" if found is None or found.value is None else str(found.value)
+
+
+def _patient(header: pydicom.Dataset) -> str:
+    """By the patient's ID, else by name and day of birth; empty where neither is given."""
+    said = [
+        str(header.get(tag, "") or "").strip() for tag in ("PatientID", "PatientName", "PatientBirthDate")
+    ]
+    number, name, birth = said
+    known = number or (f"{name}\n{birth}" if name else "")
+    return hashlib.blake2b(known.encode(), key=_PATIENT_KEY).hexdigest() if known else ""
 
 
 def _first(value: object) -> float | None:

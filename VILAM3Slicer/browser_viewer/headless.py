@@ -14,7 +14,7 @@ from PIL import Image
 
 from browser_viewer.asyncio_host import AsyncioHost
 from browser_viewer.backend_client import BackendClient
-from browser_viewer.loading import Scan, read_scan
+from browser_viewer.loading import Scan, read_scans
 from browser_viewer.outputs import (
     MEASUREMENTS,
     REPORT,
@@ -77,17 +77,17 @@ class HeadlessRun:
             raise InvalidRequest("There is no question.", 'Give one with --ask "Segment the lungs."')
         client = BackendClient(self._options.backend, self._options.key)
         try:
-            scan = await asyncio.to_thread(read_scan, self._options.volume, self._options.series)
+            scans = await asyncio.to_thread(read_scans, self._options.volume, self._options.series)
             status = await client.wait_until_ready(self._terminal.say)
-            return await self._answer(client, scan, status)
+            return await self._answer(client, scans, status)
         finally:
             await client.close_connections()
 
-    async def _answer(self, client: BackendClient, scan: Scan, status: BackendStatus) -> int:
+    async def _answer(self, client: BackendClient, scans: list[Scan], status: BackendStatus) -> int:
         slicer_app = create_slicer()
         views = OffscreenViews(slicer_app, (PANEL[1], PANEL[0]))
         scene = ScanScene(slicer_app.scene, slicer_app.app_logic, self._host)
-        node = add_scan(slicer_app.scene, scan)
+        node, *_ = [add_scan(slicer_app.scene, scan) for scan in scans]
         scene.check(node)
         scene.take_over(node)
         views.show(node)

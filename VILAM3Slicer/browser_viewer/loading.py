@@ -13,12 +13,22 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from browser_viewer.dicom_series import DisplayTags, find_series, is_dicom, read_display_tags
+from browser_viewer.dicom_series import (
+    DisplayTags,
+    Series,
+    find_all_series,
+    find_series,
+    is_dicom,
+    read_display_tags,
+)
 from VILAM3SlicerLib.protocol.errors import TooLarge, UnsupportedVolume
+from VILAM3SlicerLib.protocol.mri_sequences import guess_role
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 READABLE = "Readable are NIfTI, NRRD and MetaImage files and folders with a DICOM series."
 MAX_VOXELS = 1 << 31
+MAX_SEQUENCES = 16
+ALL_SERIES = "all"
 
 
 @dataclass(frozen=True)
@@ -54,20 +64,65 @@ def read_scan(path: Path, series: str = "") -> Scan:
     return _from_image(path.name, _read_file(path), DisplayTags())
 
 
+def read_scans(path: Path, series: str = "") -> list[Scan]:
+    """What is to be opened together: a scan, or the sequences of a study.
+
+    The first is the one to be talked about. A folder of image files is read as one study; so is a folder
+    with several DICOM series for ``ALL_SERIES``.
+
+    Raises:
+        UnsupportedVolume: see ``read_scan``; or more files than a study has.
+        TooLarge: see ``read_scan``.
+    """
+    files = _image_files(path) if path.is_dir() else []
+    if files:
+        return _contrast_first([read_scan(file) for file in files])
+    if not path.is_dir() or series != ALL_SERIES:
+        return [read_scan(path, series)]
+    found = find_all_series(path)
+    _check_count(path.name, len(found))
+    named = ((one.display.description or f"series {number}", one) for number, one in enumerate(found, 1))
+    return _contrast_first([_series_scan(name, one) for name, one in named])
+
+
+def _contrast_first(scans: list[Scan]) -> list[Scan]:
+    """The first is talked about: the enhanced T1, on whose grid a study is worked on, if there is one."""
+    return sorted(scans, key=lambda scan: guess_role(scan.tags.description or scan.name) != "T1c")
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """Files other than DICOM that each hold a volume."""
+    kinds = tuple(suffix for suffix in SUFFIXES if suffix != ".dcm")
+    files = sorted(file for file in folder.iterdir() if file.name.lower().endswith(kinds))
+    _check_count(folder.name, len(files))
+    return files
+
+
+def _check_count(name: str, count: int) -> None:
+    if count > MAX_SEQUENCES:
+        raise UnsupportedVolume(
+            f"'{name}' has {count} volumes; a study has at most {MAX_SEQUENCES}.",
+            "Choose the sequences of one study.",
+        )
+
+
 def _read_series(folder: Path, series: str) -> Scan:
-    found = find_series(folder, series)
+    return _series_scan(folder.name, find_series(folder, series))
+
+
+def _series_scan(name: str, found: Series) -> Scan:
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames([str(file) for file in found.files])
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise UnsupportedVolume(
-            f"The DICOM series in '{folder.name}' cannot be read: {_reason(error)}", READABLE
+            f"The DICOM series '{name}' cannot be read: {_reason(error)}", READABLE
         ) from error
     if len(found.files) > 1:
         image.SetSpacing((*image.GetSpacing()[:2], found.slice_spacing))
         image.SetDirection(found.direction)
-    return _from_image(folder.name, image, found.display)
+    return _from_image(name, image, found.display)
 
 
 def _read_file(path: Path) -> SimpleITK.Image:

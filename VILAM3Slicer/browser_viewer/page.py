@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.page_downloads import Downloads, SaveScene
+from browser_viewer.page_question import QuestionTools
 from browser_viewer.page_rows import backend_row, page_row, segment_rows
 from browser_viewer.page_segments import SegmentActions
 from browser_viewer.view_grid import ViewGrid
@@ -23,6 +24,7 @@ from VILAM3SlicerLib.protocol.messages import BackendStatus
 from VILAM3SlicerLib.scene.camera import FirstLook
 from VILAM3SlicerLib.scene.modality import MODALITIES
 from VILAM3SlicerLib.scene.scan_removal import remove_scan
+from VILAM3SlicerLib.scene.volumes import volume_nodes
 from VILAM3SlicerLib.viewer.discussion import Discussion
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 from VILAM3SlicerLib.viewer.shown_finding import Shown, ShownFinding
@@ -58,12 +60,14 @@ class ViewerPage:
         self._downloads = Downloads(server, self._presenter, scene, save_scene)
         self._segments = SegmentActions(self._presenter, scene, self._show_changes)
         self._finding = ShownFinding(self._presenter, scene)
+        self._tools = QuestionTools(server.state, scene, views)
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
         self._seen_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._presenter.on_change = self._plan_refresh
+        self._tools.on_change = self._plan_seen
         self._discussion.on_scan = self._show_scan
         self._discussion.on_trouble = self._tell_error
         self._scene.sizes.on_change = self._plan_refresh
@@ -79,20 +83,22 @@ class ViewerPage:
         for work in (self._watch_backend(), self._tick()):
             self._spawn(work)
 
-    def show(self, node: Any) -> None:
-        """Talk about this scan of the scene; the one before leaves with its segments and conversation.
+    def show(self, nodes: Sequence[Any]) -> None:
+        """Talk about the first of these scans; all before leave with their segments and conversations.
 
         Raises:
-            UnsupportedVolume: it cannot be talked about and leaves the scene; what was there stays.
+            UnsupportedVolume: it cannot be talked about and they leave the scene; what was there stays.
         """
-        before = self._scene.node
+        new = {node.GetID() for node in nodes}
         try:
-            self._discussion.open(node)
+            self._discussion.open(nodes[0])
         except UnsupportedVolume:
-            remove_scan(self._mrml_scene, node)
+            for node in nodes:
+                remove_scan(self._mrml_scene, node)
             raise
-        if before is not None:
-            remove_scan(self._mrml_scene, before)
+        for before in volume_nodes(self._mrml_scene):
+            if before.GetID() not in new:
+                remove_scan(self._mrml_scene, before)
 
     def _show_scan(self) -> None:
         node = self._scene.node
@@ -105,6 +111,7 @@ class ViewerPage:
             state.scan = {"name": node.GetName(), "facts": f"{size} voxels, {spacing} mm"}
             state.modality = self._scene.modality
             state.alert = None
+        self._tools.refresh()
         self._plan_refresh()
         self._plan_seen()
 
@@ -118,7 +125,7 @@ class ViewerPage:
                 "replaces_earlier": self._scene.replaces_earlier,
                 "building_surfaces": False,
                 "allowed": {"ask": True, "stop": False, "undo": False},
-                "seen": {"url": "", "caption": ""},
+                "seen": {"url": "", "others": [], "caption": ""},
                 "question": "",
                 "mode": "as_seen",
                 "asked_view": "Red",
@@ -146,6 +153,7 @@ class ViewerPage:
             "segmentation": self._downloads.segmentation,
             "transcript": self._downloads.transcript,
             "scene": self._downloads.scene,
+            **self._tools.actions,
         }
         for name, action in actions.items():
             self._server.trigger(name)(self._guarded(action))
@@ -211,6 +219,7 @@ class ViewerPage:
     def _on_choice(self, **_: Any) -> None:
         self._scene.modality = self._state.modality
         self._scene.asked_view = self._state.asked_view
+        self._tools.refresh()
         self._plan_seen()
 
     def _plan_refresh(self) -> None:
@@ -242,11 +251,12 @@ class ViewerPage:
         """The very image that a question asked now would carry."""
         self._seen_planned = False
         try:
-            (image, *_) = self._scene.capture(self._state.mode)
+            images = self._scene.capture(self._state.mode)
         except VilaM3Error as error:
-            seen = {"url": "", "caption": error.message}
+            seen = {"url": "", "others": [], "caption": error.message}
         else:
-            seen = {"url": data_url(image.png), "caption": image_caption(image.geometry)}
+            first, *others = [data_url(image.png) for image in images]
+            seen = {"url": first, "others": others, "caption": image_caption(images[0].geometry)}
         with self._state as state:
             state.seen = seen
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from browser_viewer.dicom_series import SeveralSeries
-from browser_viewer.loading import Scan, read_scan
+from browser_viewer.loading import ALL_SERIES, Scan, read_scans
 from browser_viewer.page_guard import SECRET_HEADER, PageGuard
 from browser_viewer.scene_file import check_scene_file, is_scene
 from browser_viewer.uploads import Uploads
@@ -31,7 +31,7 @@ class ScanOpening:
     Args:
         add_scan: puts each scan that could be read into the scene and returns its node.
         load_scene: does so with each saved scene that was checked, given its path.
-        show: gets the node.
+        show: gets the nodes that were opened together, the one to be talked about first.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class ScanOpening:
         server: Any,
         guard: PageGuard,
         add_scan: Callable[[Scan], Any],
-        load_scene: Callable[[Path], Any],
-        show: Callable[[Any], None],
+        load_scene: Callable[[Path], Sequence[Any]],
+        show: Callable[[Sequence[Any]], None],
     ) -> None:
         self._state = server.state
         self._guard = guard
@@ -51,7 +51,8 @@ class ScanOpening:
         self._last = Path()
         self._state.update(
             {
-                "show_open": False,
+                "opened": 0,
+                "show_open": None,
                 "open_path": "",
                 "opening": _opening(),
                 "upload_secret": guard.secret,
@@ -70,8 +71,8 @@ class ScanOpening:
         if path.strip():
             await self.open(Path(path.strip().strip("\"'")).expanduser())
 
-    async def open_series(self, number: int) -> None:
-        """Open one of the series that were offered."""
+    async def open_series(self, number: int | str) -> None:
+        """Open one of the series that were offered, by its number, or ``ALL_SERIES`` as one study."""
         await self.open(self._last, str(number))
 
     async def open(self, path: Path, series: str = "") -> None:
@@ -83,8 +84,7 @@ class ScanOpening:
         try:
             await self._open(path, series)
         except SeveralSeries as error:
-            choices = [{"number": number, "text": text} for number, text in enumerate(error.choices, 1)]
-            self._tell(_opening(message=_which_series(error), choices=choices), show=True)
+            self._tell(_opening(message=_which_series(error), choices=_choices(error)), show=True)
         except VilaM3Error as error:
             self._tell(_opening(error={"message": error.message, "hint": error.hint}), show=True)
         except (OSError, MemoryError) as error:
@@ -92,7 +92,9 @@ class ScanOpening:
             message = {"message": f"'{path.name}' cannot be read: {reason}.", "hint": "Check the file."}
             self._tell(_opening(error=message), show=True)
         else:
-            self._tell(_opening(), show=False)
+            self._tell(_opening())
+            with self._state as state:
+                state.opened += 1
 
     async def _open(self, path: Path, series: str) -> None:
         if is_scene(path):
@@ -100,13 +102,16 @@ class ScanOpening:
             await asyncio.sleep(_TIME_TO_TELL)
             self._show(self._load_scene(path))
         else:
-            self._show(self._add_scan(await asyncio.to_thread(read_scan, path, series)))
+            scans = await asyncio.to_thread(read_scans, path, series)
+            self._show([self._add_scan(scan) for scan in scans])
 
-    def _tell(self, opening: dict[str, Any], show: bool | None = None) -> None:
+    def _tell(self, opening: dict[str, Any], show: bool = False) -> None:
+        """The dialog is open while ``show_open`` equals the number of scans opened: each one closes it,
+        whatever the page says of it at that moment."""
         with self._state as state:
             state.opening = opening
-            if show is not None:
-                state.show_open = show
+            if show:
+                state.show_open = state.opened
 
     def _add_routes(self, wslink_server: Any) -> None:
         wslink_server.app.add_routes(
@@ -163,6 +168,14 @@ def _opening(
     choices: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     return {"busy": busy, "message": message, "error": error, "choices": choices or []}
+
+
+def _choices(error: SeveralSeries) -> list[dict[str, Any]]:
+    numbered = enumerate(error.choices, 1)
+    return [
+        *({"number": number, "text": f"{number}. {text}"} for number, text in numbered),
+        {"number": ALL_SERIES, "text": "All of them, as the sequences of one MRI study"},
+    ]
 
 
 def _which_series(error: SeveralSeries) -> str:

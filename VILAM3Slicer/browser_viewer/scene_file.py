@@ -10,8 +10,10 @@ from zipfile import BadZipFile, ZipFile
 from VILAM3SlicerLib.protocol.errors import SceneError, TooLarge, UnsupportedVolume
 from VILAM3SlicerLib.scene.conversation_store import discussed_volume
 from VILAM3SlicerLib.scene.geometry import ras_to_world, to_vtk
+from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.scan_nodes import adopt_texts
 from VILAM3SlicerLib.scene.segmentation import adopt_segmentation, find_segmentation
+from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
 from VILAM3SlicerLib.scene.surfaces import without_surfaces
 from VILAM3SlicerLib.scene.volumes import check_volume, volume_nodes
 
@@ -50,14 +52,14 @@ def check_scene_file(path: Path) -> None:
         raise UnsupportedVolume(f"The scene '{path.name}' cannot be used: {why}.", "Choose another one.")
 
 
-def load_scene(slicer_app: Any, path: Path) -> Any:
+def load_scene(slicer_app: Any, path: Path) -> list[Any]:
     """Bring the scan of a checked file into the present scene, with its segments, conversation and report.
 
     The file is read into a scene of its own first: what is on the screen stays until all went well, and the
     views keep their nodes. Other scans, models and view settings of the file are left out.
 
     Returns:
-        The volume node: the scan that was talked about, else the first.
+        The volume nodes: the scan that was talked about, else the first; then what else may be of its study.
 
     Raises:
         UnsupportedVolume: it has no scan that can be shown.
@@ -72,7 +74,15 @@ def load_scene(slicer_app: Any, path: Path) -> Any:
     if segmentation is not None:
         adopt_segmentation(slicer_app.scene, node, segmentation)
     adopt_texts(slicer_app.scene, node, saved.scene, volume)
-    return node
+    return [node, *(_copy(slicer_app.scene, one) for one in _study_of(saved.scene, volume))]
+
+
+def _study_of(scene: Any, volume: Any) -> list[Any]:
+    """The other volumes that may be sequences, where the scan is an MRI."""
+    if guess_modality(scene, volume) != "MRI":
+        return []
+    keys = [one.key for one in sequence_candidates(scene, {}) if one.key != volume.GetID()]
+    return [scene.GetNodeByID(key) for key in keys]
 
 
 def _copy(scene: Any, volume: Any) -> Any:

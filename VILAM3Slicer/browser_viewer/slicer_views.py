@@ -72,6 +72,7 @@ def add_scan(scene: Any, scan: Scan) -> Any:
     from VILAM3SlicerLib.scene.arrays import as_vtk
     from VILAM3SlicerLib.scene.geometry import to_vtk
     from VILAM3SlicerLib.scene.modality import DICOM_MODALITY
+    from VILAM3SlicerLib.scene.sequence_candidates import SERIES_DESCRIPTION
     from VILAM3SlicerLib.scene.stored_range import tell_stored_range
 
     slices, rows, columns = scan.voxels.shape
@@ -81,8 +82,12 @@ def add_scan(scene: Any, scan: Scan) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scan.name)
     node.SetIJKToRASMatrix(to_vtk(scan.ijk_to_ras))
     node.SetAndObserveImageData(image)
-    if scan.tags.modality:
-        node.SetAttribute(DICOM_MODALITY, scan.tags.modality)
+    for attribute, said in (
+        (DICOM_MODALITY, scan.tags.modality),
+        (SERIES_DESCRIPTION, scan.tags.description),
+    ):
+        if said:
+            node.SetAttribute(attribute, said)
     tell_stored_range(node, scan.tags.stored_range)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()

@@ -50,10 +50,16 @@ class ViewGrid:
 
     def show(self, volume_node: Any) -> None:
         """A volume in the background of the slice views, fitted."""
+        self.set_background(volume_node)
+        with quiet_vtk():
+            self.fit()
+
+    def set_background(self, volume_node: Any) -> None:
+        """Another volume in the background of the slice views, which stay where they are."""
         with quiet_vtk():
             for view in self._app.view_manager.get_slice_views():
                 view.set_background_volume_id(volume_node.GetID())
-            self.fit()
+                view.schedule_render()
 
     def fit(self) -> None:
         """All of the scan in each view again."""

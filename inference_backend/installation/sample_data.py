@@ -79,6 +79,23 @@ def radiograph(layout: Layout) -> WheelMember:
     )
 
 
+def brain_tissue(layout: Layout) -> list[WheelMember]:
+    """Grey and white matter of the ICBM 152 brain, 1 mm: for the tests only."""
+    digests = {
+        "gm": "97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed",
+        "wm": "382d92812de4744f9c86c7a0e4f680dc317a0a50e4da1f0153618a6798c7b7db",
+    }
+    return [
+        WheelMember(
+            "nilearn==0.14.1",
+            f"nilearn/datasets/data/mni_icbm152_{tissue}_tal_nlin_sym_09a_converted.nii.gz",
+            layout.data / "brain_tissue" / f"{tissue}.nii.gz",
+            digest,
+        )
+        for tissue, digest in digests.items()
+    ]
+
+
 @dataclass(frozen=True)
 class SourceArchive:
     """A source package whose wheel lacks the files of ``folder``: where they go, what it must hash to.
@@ -137,6 +154,7 @@ def reference_data_steps(layout: Layout) -> list[Step]:
     return [
         _wheel_step(layout, "Fetching the reference labels", "reference_labels", reference_labels(layout)),
         _wheel_step(layout, "Fetching a chest radiograph (34 MB)", "radiograph", [radiograph(layout)]),
+        _wheel_step(layout, "Fetching tissue maps of a brain (12 MB)", "brain_tissue", brain_tissue(layout)),
         _archive_step(
             layout,
             "Fetching small CT cases (38 MB)",

@@ -94,6 +94,13 @@ def test_every_volume_of_a_study_is_sent_once_and_named_by_role_only(study) -> N
     assert "Doe" not in json.dumps(study.transport.requests)
 
 
+def test_pictures_of_other_views_are_of_the_scan_itself(study) -> None:
+    first = study.scene.capture
+    study.scene.capture = lambda mode: (*first(mode), first(mode)[0])
+    study.ask()
+    assert [view.volume for view in context(study).views] == [T1, T2, T2]
+
+
 def test_one_picture_of_a_study_is_that_of_the_scan(talk) -> None:
     talk.ask()
     assert [view.volume for view in context(talk).views] == [T2]

@@ -338,9 +338,8 @@ def _about(question: Question, scan: PackedScan) -> Question:
     """The question with the hashes of what it is about."""
     main = scan.volume.sha256
     sequences = tuple(QuestionSequence(one.role, one.name, one.volume.sha256) for one in scan.sequences)
-    shown = [one.volume for one in sequences]
-    if len(shown) != len(question.images):
-        shown = [main] * len(question.images)
+    shown = [one.volume for one in sequences] if len(sequences) > 1 else []
+    shown += [main] * (len(question.images) - len(shown))  # other views are of the scan itself
     images = tuple(_of_volume(*pair) for pair in zip(question.images, shown, strict=True))
     stored = scan.volume.stored_range
     return replace(question, images=images, volume=main, sequences=sequences, stored_range=stored)

@@ -46,7 +46,7 @@ class AskedVolumes:
     def refresh(self) -> None:
         """Look for volumes that may be sequences; packed ones that are gone are forgotten."""
         self._is_planned = False
-        self._packed = {key: one for key, one in self._packed.items() if self._node(key) is not None}
+        self._packed = {key: one for key, one in self._packed.items() if self.node(key) is not None}
         self.study.offer(sequence_candidates(self._scene, self.patients))
 
     def sequences(self, node: Any, modality: str) -> list[tuple[ChosenSequence, Any]]:
@@ -58,7 +58,7 @@ class AskedVolumes:
         if node is None or modality != MRI:
             return []
         self.refresh()
-        return [(one, self._node(one.key)) for one in self.study.sequences(node.GetID())]
+        return [(one, self.node(one.key)) for one in self.study.sequences(node.GetID())]
 
     def is_of_study(self, node: Any, other: Any) -> bool:
         """Whether another volume is a sequence of the study that a scan belongs to."""
@@ -97,7 +97,8 @@ class AskedVolumes:
 
         return work
 
-    def _node(self, key: str) -> Any:
+    def node(self, key: str) -> Any:
+        """The volume node that a candidate's key names, None where it is gone."""
         return self._scene.GetNodeByID(key)
 
     def _plan(self, *_: object) -> None:

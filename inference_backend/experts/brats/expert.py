@@ -87,10 +87,11 @@ class Brats(Expert):
         labels = self._model.labels(study, step)
         step(0.97, "bringing the result onto the scan's grid")
         labelmap = study.source.with_voxels(np.asfortranarray(study.on_source(labels)))
-        return Segmentation(labelmap, SEGMENTS, study.notes, _told)
+        return Segmentation(labelmap, SEGMENTS, study.notes, tumour_told)
 
 
-def _told(coloured: tuple[ColouredLabel, ...]) -> str:
+def tumour_told(coloured: tuple[ColouredLabel, ...]) -> str:
+    """An overlay of BraTS labels in the published words."""
     return wording.tumour_result({label.label: label.colour for label in coloured})
 
 

@@ -10,6 +10,7 @@ import nibabel.orientations
 import numpy as np
 import numpy.typing as npt
 
+from inference_backend.experts.brats.one_brain import check_one_brain
 from inference_backend.experts.interface import SequenceVolume
 from inference_backend.imaging.volume import Affine, Array, Volume
 from VILAM3SlicerLib.protocol.errors import ExpertError
@@ -18,9 +19,6 @@ from VILAM3SlicerLib.protocol.mri_sequences import ROLES, assign_roles
 SPACING_MM = 1.0
 _SAME_MM = 0.01
 """Grids whose voxels lie closer than this are the same."""
-
-_SMALLEST_AGREEMENT = 0.85
-"""Dice of the brains of two sequences of one study, registered, is above this."""
 
 _EXTRACTED_BELOW = 0.6
 """A brain without its skull leaves more than this part of a scan empty."""
@@ -65,8 +63,7 @@ def read_study(sequences: Sequence[SequenceVolume], source: Volume) -> Study:
         _require_mri(role, sequence.volume)
     grid = _working_grid(chosen[0].volume)
     channels = [resample(_clean(sequence.volume), grid, nearest=False) for sequence in chosen]
-    _require_one_brain(channels)
-    notes = _guessed(chosen)
+    notes = [*_guessed(chosen), *check_one_brain(channels)]
     moved = [
         role
         for role, sequence in zip(ROLES, chosen, strict=True)
@@ -162,18 +159,6 @@ def _require_mri(role: str, volume: Volume) -> None:
         raise ExpertError(f"{role} is empty: all voxels are 0.", "Choose another volume.")
     if np.mean(sample < -900) > 0.05:
         raise ExpertError(f"{role} looks like a CT, not an MRI.", "Choose the MRI sequences of a brain.")
-
-
-def _require_one_brain(channels: Sequence[Array]) -> None:
-    brain = channels[0] != 0
-    for role, channel in zip(ROLES[1:], channels[1:], strict=True):
-        other = channel != 0
-        agreement = 2 * float((brain & other).sum()) / max(float(brain.sum() + other.sum()), 1.0)
-        if agreement < _SMALLEST_AGREEMENT:
-            raise ExpertError(
-                f"{role} does not show the same place as T1c: they overlap by {agreement:.0%}.",
-                "Choose sequences of one patient, registered to each other.",
-            )
 
 
 def _image(volume: Volume) -> Any:

@@ -17,6 +17,8 @@ from inference_backend.installation.layout import Layout
 from inference_backend.installation.progress import Progress
 from inference_backend.installation.source import FILES, FOLDERS, copy_source, source_digest, source_files
 from inference_backend.installation.steps import Step
+from inference_backend.store.folder import ServiceFolder
+from VILAM3SlicerLib.protocol.places import store_folder, user_data_folder
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def light_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def light_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Instead of a gigabyte from the network: files where the real steps leave theirs."""
     ran: list[str] = []
     real = install_commands.install_steps
@@ -57,6 +59,9 @@ def light_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(install_commands, "install_steps", steps)
     monkeypatch.setenv("PIP_CACHE_DIR", "of the person")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
     return ran
 
 
@@ -142,9 +147,19 @@ def test_uninstalling_leaves_no_trace(source: Path, folder: Path) -> None:
     run(source, "install", "--folder", str(folder), "--yes")
     (folder / "logs").mkdir()
     (folder / FOLDERS[0] / "__pycache__").mkdir()
+    with ServiceFolder(store_folder()):
+        pass
     assert run(source, "uninstall", "--folder", str(folder)) == 0
     assert not folder.exists()
     assert folder.parent.exists()
+    assert not user_data_folder().exists()
+
+
+def test_scans_of_a_service_that_runs_are_left_alone(source: Path, folder: Path) -> None:
+    run(source, "install", "--folder", str(folder), "--yes")
+    with ServiceFolder(store_folder()) as service:
+        assert run(source, "uninstall", "--folder", str(folder)) == 0
+        assert service.path.exists()
 
 
 def test_uninstalling_leaves_what_is_not_ours_and_where_links_lead(

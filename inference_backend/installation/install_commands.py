@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,7 +29,8 @@ from inference_backend.installation.sample_data import language_model_step
 from inference_backend.installation.source import copy_source, source_digest
 from inference_backend.installation.standard_input import end_when_closed
 from inference_backend.installation.steps import Step, gigabytes, run_steps
-from VILAM3SlicerLib.protocol.places import backend_folder
+from inference_backend.store.folder import remove_unused
+from VILAM3SlicerLib.protocol.places import backend_folder, store_folder, user_data_folder
 
 EXTRAS = ("quantised",)
 """Slicer itself is the viewer."""
@@ -55,6 +56,9 @@ def run_uninstall(_layout: Layout, options: argparse.Namespace) -> int:
     with _told(options):
         folder = _absolute(options.folder)
         left = uninstall(folder, options.keep_weights)
+        remove_unused(store_folder())
+        with suppress(OSError):  # holds other things, such as the record of consents
+            user_data_folder().rmdir()
         kept = f" What is left there is not ours: {', '.join(left)}." if left else ""
         _say(options, "removed", f"The backend in {folder} was removed.{kept}")
     return 0

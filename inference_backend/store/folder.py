@@ -79,6 +79,19 @@ class ServiceFolder:
         self.close()
 
 
+def remove_unused(root: Path) -> None:
+    """Remove a root in which no service runs and nothing is kept; else leave it as it is."""
+    try:
+        lock = FolderLock(root)
+    except OSError:  # it is not there, or a service starts at this moment
+        return
+    names = {path.name for path in root.iterdir()}
+    lock.free()
+    if names == {_LOCK}:
+        (root / _LOCK).unlink()
+        root.rmdir()
+
+
 def _create(root: Path) -> tuple[Path, FolderLock]:
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))  # mkdtemp: for its owner only
     return folder, FolderLock(folder)

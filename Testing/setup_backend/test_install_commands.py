@@ -198,29 +198,42 @@ def test_everything_that_is_copied_is_also_removed() -> None:
 
 
 WATCHED = """
-import sys, time
+import sys
 sys.path[:0] = sys.argv[1:3]
-from inference_backend.installation.processes import run_quietly, termination_as_interrupt
-from inference_backend.installation.standard_input import end_when_closed
-with termination_as_interrupt():
-    end_when_closed()
-    try:
-        run_quietly([sys.executable, "-c", "import time; print('pip', flush=True); time.sleep(60)"], print)
-    except KeyboardInterrupt:
-        sys.exit(130)
+from pathlib import Path
+from inference_backend.installation import commands, install_commands
+from inference_backend.installation.processes import run_quietly
+from inference_backend.installation.steps import Step
+
+def steps(layout, target):
+    pip = [sys.executable, "-c", "import time; print('pip', flush=True); time.sleep(60)"]
+    return [Step("Slow", target.markers / "slow", lambda: ["1"], lambda _: run_quietly(pip, print))]
+
+install_commands.install_steps = steps
+command = ["install", "--yes", "--watch-stdin", "--folder", sys.argv[4]]
+sys.exit(commands.main(command, Path(sys.argv[3])))
 """
 
 
-def test_closing_its_input_stops_an_installation_with_its_children(repository: Path) -> None:
-    command = [sys.executable, "-u", "-c", WATCHED, str(repository), str(repository / "VILAM3Slicer")]
+def test_closing_its_input_stops_an_installation_with_its_children(
+    repository: Path, source: Path, folder: Path
+) -> None:
+    places = [str(repository), str(repository / "VILAM3Slicer"), str(source), str(folder)]
     began = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", WATCHED, *places], stdin=pipe, stdout=pipe, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        assert process.stdout.readline() == "pip\n"
+        while process.stdout.readline() != "pip\n":
+            assert process.poll() is None
         process.stdin.close()
-        assert process.wait(20) == 130
+        assert process.wait(20) == commands.INTERRUPTED
     assert time.monotonic() - began < 20
+    record = read_installed(folder)
+    assert record is not None
+    assert record.state == "unfinished"
 
 
 def test_copying_replaces_a_file_whole(source: Path, folder: Path) -> None:

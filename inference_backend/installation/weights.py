@@ -29,6 +29,8 @@ def run(layout: Layout, options: argparse.Namespace) -> int:
     """Run one of the commands; its exit code."""
     if options.weights_command in ("accept", "download"):
         return with_consent(layout, options)
+    if options.weights_command == "convert":
+        return converted(layout, options)
     chosen = [options.id] if getattr(options, "id", None) else []
     return processes.run_passing_through([*_program(layout), options.weights_command, *chosen])
 
@@ -45,20 +47,44 @@ def with_consent(layout: Layout, options: argparse.Namespace) -> int:
     )
 
 
+def converted(layout: Layout, options: argparse.Namespace) -> int:
+    """Say what a conversion does, ask, then have it done.
+
+    Raises:
+        SetupError: the person did not agree; nothing was opened then.
+    """
+    question = _printed(layout, ["question", options.id])
+    if question is None:
+        return SetupError.exit_code
+    if question.strip() and not options.yes and not _agrees(f"{question.strip()}\nConvert {options.id} now?"):
+        raise SetupError(
+            f"{options.id} is not converted, as that was not agreed to.",
+            "Start the command again and agree (without a terminal: --yes).",
+            "consent_needed",
+        )
+    return processes.run_passing_through([*_program(layout), "convert", options.id, "--agreed"])
+
+
 def _program(layout: Layout) -> list[str]:
     return [str(layout.python), "-m", "inference_backend.weights"]
 
 
 def _open_licences(layout: Layout, chosen: Sequence[str]) -> list[Licence] | None:
     """The texts that are still to be accepted; None if they could not be had, which was told already."""
-    command = [*_program(layout), "licences", *chosen]
+    printed = _printed(layout, ["licences", *chosen])
+    if printed is None:
+        return None
+    texts = json.loads(printed)
+    return [Licence(one["file"], one["sha256"], one["text"]) for one in texts if not one["accepted"]]
+
+
+def _printed(layout: Layout, arguments: Sequence[str]) -> str | None:
+    """What a command prints; None if it failed, which it told itself."""
+    command = [*_program(layout), *arguments]
     with processes.ended_with_us(processes.start(command, stdout=subprocess.PIPE)) as process:
         assert process.stdout is not None
         printed = process.stdout.read()
-        if processes.wait(process):
-            return None
-    texts = json.loads(printed)
-    return [Licence(one["file"], one["sha256"], one["text"]) for one in texts if not one["accepted"]]
+        return None if processes.wait(process) else printed
 
 
 def _consent(name: str, licences: Sequence[Licence], accepted_already: bool) -> list[str]:
@@ -87,11 +113,14 @@ def _agrees(question: str) -> bool:
 def add_parser(parser: argparse.ArgumentParser) -> None:
     """The commands as ``--help`` shows them."""
     commands = parser.add_subparsers(
-        dest="weights_command", required=True, metavar="list|download|accept|verify|remove"
+        dest="weights_command", required=True, metavar="list|download|accept|convert|verify|remove"
     )
     commands.add_parser("list", help="what there is, what is here, what it needs")
     _add_consented(commands.add_parser("download", help="fetch weights, or what is missing of them"))
     _add_consented(commands.add_parser("accept", help="accept the licence of weights that lie elsewhere"))
+    converting = commands.add_parser("convert", help="turn released Python pickles into plain tensors, once")
+    converting.add_argument("id", metavar="NAME", help="as list names it")
+    converting.add_argument("--yes", action="store_true", help="agree to it without being asked")
     checking = commands.add_parser("verify", help="compare the files with what they were when fetched")
     checking.add_argument("id", metavar="NAME", nargs="?", help="(default: all that are here)")
     removing = commands.add_parser("remove", help="delete weights and free their space")

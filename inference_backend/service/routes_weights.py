@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from inference_backend.service.context import ServiceContext
-from inference_backend.service.schemas import LicenceConsent
+from inference_backend.service.schemas import ConversionConsent, LicenceConsent
 from VILAM3SlicerLib.protocol.errors import ModelError, VilaM3Error
 from VILAM3SlicerLib.protocol.weights import LicenceText, Removed, WeightsJob, WeightsList
 
@@ -35,6 +35,11 @@ def weights_routes(context: ServiceContext) -> APIRouter:
     def download(name: str, consent: LicenceConsent) -> WeightsJob:
         """Begin to fetch what is missing; a model is used from the next start of the backend on."""
         return weights.download(name, consent.accepted, consent.accepted_by)
+
+    @router.post("/{name}/convert", status_code=202)
+    def convert(name: str, consent: ConversionConsent) -> WeightsJob:
+        """Begin to turn released Python pickles into plain tensors; used from the next start on."""
+        return weights.convert(name, consent.agreed)
 
     @router.post("/{name}/verify", status_code=202)
     def verify(name: str) -> WeightsJob:

@@ -104,6 +104,12 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
+class ConversionConsent(BaseModel):
+    """Whether the person agrees to what ``conversion`` of the list says."""
+
+    agreed: bool = False
+
+
 class LicenceConsent(BaseModel):
     """The licence texts that a person has read and accepts, and who that is."""
 

@@ -17,6 +17,7 @@ from inference_backend.installation.processes import termination_as_interrupt
 from inference_backend.installation.progress import Progress, duration
 from inference_backend.installation.steps import gigabytes
 from inference_backend.weights.catalogue import Catalogue, Entry, read_catalogue
+from inference_backend.weights.conversion import convert, open_question
 from inference_backend.weights.describe import describe, table
 from inference_backend.weights.download import Acceptance, Downloader, source_of
 from inference_backend.weights.folder import WeightsFolder
@@ -70,6 +71,18 @@ class Commands:
         source = source_of(entry, options.source)
         Downloader(self._folder).accept(entry, source, Tracker(), acceptance)
         print(f"Recorded in {self._folder.consents.file}")
+        return 0
+
+    def question(self, options: argparse.Namespace) -> int:
+        """Print what has to be agreed to before ``convert``; nothing where nothing has."""
+        print(open_question(self._catalogue[options.id], self._folder))
+        return 0
+
+    def convert(self, options: argparse.Namespace) -> int:
+        """Turn released pickles into plain tensors."""
+        entry = self._catalogue[options.id]
+        convert(entry, self._folder, options.agreed, Tracker())
+        print(f"{entry.id} is converted; it is used from the next start of the backend on.")
         return 0
 
     def verify(self, options: argparse.Namespace) -> int:
@@ -137,6 +150,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--from", dest="source", type=Path, help="folder copied from another machine")
         command.add_argument("--accept", action="append", default=[], metavar="SHA256", help="of a licence")
         command.add_argument("--accepted-by", default="", metavar="NAME")
+    commands.add_parser("question").add_argument("id")
+    converting = commands.add_parser("convert")
+    converting.add_argument("id")
+    converting.add_argument("--agreed", action="store_true", help="the person was asked and agreed")
     commands.add_parser("verify").add_argument("id", nargs="?")
     commands.add_parser("remove").add_argument("id")
     return parser

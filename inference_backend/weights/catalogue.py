@@ -56,6 +56,15 @@ class LanguageModel:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """How released files become plain tensors: by which module, the file it makes last, what is asked first."""
+
+    module: str
+    makes: str
+    question: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One item of the catalogue.
 
@@ -67,6 +76,7 @@ class Entry:
         rank: 1 is the best model to answer; None for experts.
         language_model: shape of the language model; None for experts.
         memory_bytes: device memory that the publisher states for an expert.
+        conversion: what has to be done once before the files can be used, None for nothing.
     """
 
     id: str
@@ -81,6 +91,7 @@ class Entry:
     rank: int | None = None
     language_model: LanguageModel | None = None
     memory_bytes: int | None = None
+    conversion: Conversion | None = None
 
     @property
     def size(self) -> int:
@@ -152,4 +163,5 @@ def _entry(item: Mapping[str, Any]) -> Entry:
         rank=item.get("rank"),
         language_model=LanguageModel(**item["language_model"]) if "language_model" in item else None,
         memory_bytes=item.get("memory_bytes"),
+        conversion=Conversion(**item["conversion"]) if "conversion" in item else None,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from inference_backend.installation.steps import gigabytes
 from inference_backend.vila_m3.precision import Precision
 from inference_backend.weights.catalogue import Catalogue, Entry
+from inference_backend.weights.conversion import open_question
 from inference_backend.weights.errors import ConsentNeeded
 from inference_backend.weights.folder import WeightsFolder
 from inference_backend.weights.memory import memory_needed
@@ -35,6 +36,7 @@ def _described(entry: Entry, folder: WeightsFolder) -> WeightsDescription:
         size_bytes=entry.size,
         here_bytes=folder.size(entry),
         memory_bytes=_memory(entry),
+        conversion=open_question(entry, folder),
     )
 
 
@@ -71,3 +73,5 @@ def _lines(one: WeightsDescription) -> Iterable[str]:
     yield f"{'':<12} source: {one.source}" + (f"; memory: {memory.replace(' any', '')}" if memory else "")
     consent = {True: "accepted", False: "to be accepted"}[one.accepted] if one.needs_consent else ""
     yield f"{'':<12} licence: {one.licence}" + (f" ({consent})" if consent else "")
+    if one.conversion:
+        yield f"{'':<12} to be converted before it can be used: setup_backend.py weights convert {one.id}"

@@ -13,6 +13,7 @@ from typing import Literal
 
 from inference_backend.failures import as_project_error, traceback_without_data
 from inference_backend.weights.catalogue import Catalogue, Entry
+from inference_backend.weights.conversion import convert
 from inference_backend.weights.describe import describe
 from inference_backend.weights.download import Acceptance, Downloader, source_of
 from inference_backend.weights.errors import WeightsBusy, WeightsDamaged, WeightsMissing
@@ -77,6 +78,18 @@ class WeightsManager:
             self._downloader.download(entry, source, tracker, acceptance)
 
         return self._start(entry, "download", work)
+
+    def convert(self, name: str, agreed: bool) -> WeightsJob:
+        """Begin to turn pickles into plain tensors, which the person has to agree to.
+
+        Raises:
+            InvalidRequest: it needs no conversion.
+            WeightsBusy, WeightsMissing: it is being fetched, or is not here.
+        """
+        entry = self._catalogue[name]
+        if entry.conversion is None or self._folder.state(entry) != "present":
+            convert(entry, self._folder, agreed, Tracker())
+        return self._start(entry, "convert", lambda tracker: convert(entry, self._folder, agreed, tracker))
 
     def verify(self, name: str) -> WeightsJob:
         """Begin to compare files with what they were. Raises WeightsBusy, WeightsMissing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 WeightsState = Literal["present", "partial", "absent"]
-JobKind = Literal["download", "verify"]
+JobKind = Literal["download", "convert", "verify"]
 JobState = Literal["running", "done", "failed", "cancelled"]
 
 
@@ -41,6 +41,7 @@ class WeightsDescription:
         here_bytes: on the disk now.
         accepted: whether no licence text has to be accepted any more before it may be used.
         memory_bytes: device memory by precision, experts under ``any``; empty where nobody says.
+        conversion: what has to be agreed to before the files that are here can be used; empty for nothing.
     """
 
     id: str
@@ -54,6 +55,7 @@ class WeightsDescription:
     size_bytes: int
     here_bytes: int
     memory_bytes: dict[str, int]
+    conversion: str = ""
 
 
 @dataclass(frozen=True)

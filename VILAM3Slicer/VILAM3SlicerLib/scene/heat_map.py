@@ -103,7 +103,7 @@ def _image(png: bytes, heat: HeatMap) -> Any:
 
 
 def _fill(colors: Any) -> None:
-    """From red over orange to yellow; weak signs are not painted. Slicer's layers know clear and solid only."""
+    """From red to yellow; weak signs are not painted. Slicer's layers know clear and solid only."""
     colors.SetTypeToUser()
     colors.SetNumberOfColors(_LEVELS)
     for level, share in enumerate(np.linspace(0, 1, _LEVELS).tolist()):

@@ -1,8 +1,8 @@
 """Turn the released X-ray models into plain tensors, once.
 
-``python -m inference_backend.experts.cxr.convert FOLDER`` asks before it begins. The released DenseNets are
-pickled Python objects, which can run anything when they are opened; here a child process opens them with
-torch's ``weights_only``, which makes nothing but the classes listed below.
+``setup_backend.py weights convert CXR`` runs it; as a program of its own it asks before it begins. The
+released DenseNets are pickled Python objects, which can run anything when they are opened; here a child
+process opens them with torch's ``weights_only``, which makes nothing but the classes listed below.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from inference_backend.experts.cxr.ensemble import MEMBERS, converted_file, released_file
+from inference_backend.weights.catalogue import read_catalogue
 from VILAM3SlicerLib.protocol.errors import ExpertError
 
-QUESTION = (
-    "The chest X-ray models were released as Python pickles. They are opened in a process of their own that "
-    "makes only layers of neural networks, and saved as plain tensors. Go on? [y/N] "
-)
+
+def _question() -> str:
+    needed = read_catalogue()["CXR"].conversion
+    assert needed is not None
+    return f"{needed.question} Go on? [y/N] "
 
 
 def convert(released: Path, converted: Path) -> None:
@@ -102,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             convert(*options.one)
         elif options.folder is None:
             parser.error("name the folder")
-        elif options.yes or input(QUESTION).strip().lower() in ("y", "yes"):
+        elif options.yes or input(_question()).strip().lower() in ("y", "yes"):
             convert_all(options.folder)
         else:
             return 1

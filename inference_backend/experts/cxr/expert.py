@@ -61,7 +61,7 @@ class Cxr(Expert):
         if not reason and why_not(self._weights, *(converted_file(name) for name in MEMBERS)):
             reason = (
                 "Its weights are Python pickles and have to be converted once: "
-                f"python -m inference_backend.experts.cxr.convert {self._weights.folder()}"
+                "setup_backend.py weights convert CXR"
             )
         return reason
 

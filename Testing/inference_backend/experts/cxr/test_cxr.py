@@ -192,5 +192,5 @@ def test_a_pickled_model_of_the_library_becomes_plain_tensors(
 
 
 def test_unconverted_weights_are_told_with_the_command(tmp_path: Path) -> None:
-    assert "cxr.convert" in Cxr(WeightsAt(tmp_path)).unavailable_because
+    assert "weights convert CXR" in Cxr(WeightsAt(tmp_path)).unavailable_because
     assert Cxr(WeightsAt(tmp_path)).card == CXR

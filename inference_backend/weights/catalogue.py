@@ -57,7 +57,7 @@ class LanguageModel:
 
 @dataclass(frozen=True)
 class Conversion:
-    """How released files become plain tensors: by which module, the file it makes last, what is asked first."""
+    """How released files become plain tensors: by which module, which file it makes last, what is asked."""
 
     module: str
     makes: str

@@ -80,12 +80,10 @@ def service(entry: Entry, folder: WeightsFolder, tmp_path: Path) -> Iterator[Run
         yield service
 
 
-def ended(
-    service: RunningService, when: Callable[[Any], bool] = lambda job: job["state"] != "running"
-) -> Any:
+def ended(service: RunningService) -> Any:
     for _ in range(600):
         job = service.http.get("/v1/weights/TINY/job").json()
-        if when(job):
+        if job["state"] != "running":
             return job
         time.sleep(0.05)
     raise AssertionError(job)

@@ -256,7 +256,9 @@ def _named_proxy(text: str) -> Any:
         port = 0
     if not parts.hostname or not port:
         raise InvalidRequest(
-            f"The proxy {text.rpartition('@')[2]} cannot be used.", "Write http://name:port.", "proxy_unusable"
+            f"The proxy {text.rpartition('@')[2]} cannot be used.",
+            "Write http://name:port.",
+            "proxy_unusable",
         )
     kind = qt.QNetworkProxy.Socks5Proxy if parts.scheme.startswith("socks") else qt.QNetworkProxy.HttpProxy
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

@@ -108,7 +108,7 @@ class HeadlessRun:
 
         presenter.on_change = show
         modality = self._options.modality or scene.modality
-        mode = self._options.mode or default_mode(status.model, modality)
+        mode = self._options.mode or default_mode(status.model, modality, scene.asked_plane)
         presenter.ask(self._options.ask, modality, mode)
         await settled.wait()
         return presenter.turns[-1]

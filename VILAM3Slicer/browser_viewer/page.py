@@ -286,7 +286,7 @@ class ViewerPage:
         self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
         if status.model is not None and status.model != known:
             with self._state as state:
-                state.mode = default_mode(status.model, state.modality)
+                state.mode = default_mode(status.model, state.modality, self._scene.asked_plane)
 
     def _show_backend(self, trouble: str) -> None:
         model = self._status.model if self._status else None

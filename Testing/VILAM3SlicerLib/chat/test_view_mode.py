@@ -12,17 +12,19 @@ DEMO = ModelDescription("demo", "vicuna_v1", 16, 224, 2048, True, "cpu", "fp32")
 
 
 @pytest.mark.parametrize(
-    ("model", "modality", "mode"),
+    ("model", "modality", "plane", "mode"),
     [
-        (RELEASED, "CT", "published"),
-        (RELEASED, "MRI", "published"),
-        (RELEASED, "CXR", "as_seen"),
-        (RELEASED, "Unknown", "as_seen"),
-        (DEMO, "CT", "as_seen"),
-        (None, "CT", "as_seen"),
+        (RELEASED, "CT", "axial", "published"),
+        (RELEASED, "CT", "coronal", "as_seen"),
+        (RELEASED, "MRI", "oblique", "as_seen"),
+        (RELEASED, "MRI", "axial", "published"),
+        (RELEASED, "CXR", "axial", "as_seen"),
+        (RELEASED, "Unknown", "axial", "as_seen"),
+        (DEMO, "CT", "axial", "as_seen"),
+        (None, "CT", "axial", "as_seen"),
     ],
 )
 def test_a_released_model_gets_the_slices_that_it_was_trained_with(
-    model: ModelDescription | None, modality: str, mode: str
+    model: ModelDescription | None, modality: str, plane: str, mode: str
 ) -> None:
-    assert default_mode(model, modality) == mode
+    assert default_mode(model, modality, plane) == mode

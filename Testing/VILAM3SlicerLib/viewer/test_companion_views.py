@@ -63,3 +63,18 @@ def test_the_3d_view_comes_last_and_its_troubles_are_told(talking, scan):
     talking.scan.companions.threed = broken
     with pytest.raises(SceneError, match="no size"):
         talking.scan.capture("as_seen")
+
+
+def test_the_plane_of_the_asked_view_is_known(talking, make_view, scan):
+    make_view(scan, "Oblique", name="Slice4")
+    asked = {}
+    for name in ("Red", "Green", "Yellow", "Slice4", "Gone"):
+        talking.scan.asked_view = name
+        asked[name] = talking.scan.asked_plane
+    assert asked == {
+        "Red": "axial",
+        "Green": "coronal",
+        "Yellow": "sagittal",
+        "Slice4": "oblique",
+        "Gone": "",
+    }

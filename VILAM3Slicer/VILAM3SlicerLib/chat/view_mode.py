@@ -5,7 +5,11 @@ from __future__ import annotations
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
 
 
-def default_mode(model: ModelDescription | None, modality: str) -> ViewMode:
-    """``published`` for CT and MRI with a released checkpoint, which was trained so; else ``as_seen``."""
+def default_mode(model: ModelDescription | None, modality: str, plane: str) -> ViewMode:
+    """``published`` for axial CT and MRI with a released checkpoint, which was trained so; else ``as_seen``.
+
+    ``plane`` is that of the view asked about, see ``scene.geometry.plane_name``.
+    """
     is_released = model is not None and not model.is_demo
-    return "published" if is_released and modality in ("CT", "MRI") else "as_seen"
+    is_trained_for = modality in ("CT", "MRI") and plane == "axial"
+    return "published" if is_released and is_trained_for else "as_seen"

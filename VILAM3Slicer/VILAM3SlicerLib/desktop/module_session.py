@@ -148,4 +148,4 @@ class ModuleSession:
         self.plan_refresh()
 
     def _choose_mode(self) -> None:
-        self.on_model(default_mode(self._model, self.scan_scene.modality))
+        self.on_model(default_mode(self._model, self.scan_scene.modality, self.scan_scene.asked_plane))

@@ -21,7 +21,7 @@ from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
 from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
-from VILAM3SlicerLib.scene.geometry import ras_to_world, transform_point
+from VILAM3SlicerLib.scene.geometry import plane_name, ras_to_world, transform_point
 from VILAM3SlicerLib.scene.heat_map import HeatMapOverlay
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
@@ -44,7 +44,7 @@ from VILAM3SlicerLib.scene.segmentation import (
 from VILAM3SlicerLib.scene.segments_at import segment_at
 from VILAM3SlicerLib.scene.surfaces import surface_bounds
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
-from VILAM3SlicerLib.scene.views import SliceView, slice_view
+from VILAM3SlicerLib.scene.views import SliceView, slice_view, slice_views
 from VILAM3SlicerLib.scene.volumes import check_volume, volume_bounds
 from VILAM3SlicerLib.viewer.asked_volumes import AskedVolumes
 from VILAM3SlicerLib.viewer.companion_views import CompanionViews
@@ -135,6 +135,12 @@ class ScanScene:
     def seen_node(self) -> Any:
         """The volume node in the background of the asked view, None where there is none."""
         return slice_view(self._app_logic, self.asked_view).background
+
+    @property
+    def asked_plane(self) -> str:
+        """The plane of the asked view, see ``geometry.plane_name``; empty where there is no such view."""
+        views = (view for view in slice_views(self._app_logic) if view.name == self.asked_view)
+        return next((plane_name(view.xy_to_world) for view in views), "")
 
     @property
     def facts(self) -> ScanFacts | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from Testing.browser_viewer.fake_backend import STRONGEST
-from Testing.browser_viewer.test_page import ask, undo_all, view_pixels, wait_for_end, wait_until
+from Testing.browser_viewer.person import ask, undo_all, view_pixels, wait_for_end, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

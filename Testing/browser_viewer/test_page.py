@@ -3,73 +3,29 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
 
 import numpy as np
 import pytest
-import SimpleITK
-from PIL import Image
 
 from browser_viewer.overview import coloured_share
+from Testing.browser_viewer.person import (
+    ask,
+    last_turn,
+    open_path,
+    segment,
+    start_clean,
+    view_pixels,
+    wait_for_end,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def ask(page, question: str) -> None:
-    """Ask, and wait until the page shows that it was asked."""
-    count = page.locator(".turn").count()
-    page.fill("textarea[aria-label=Question]", question)
-    page.keyboard.press("Enter")
-    wait_until(page, lambda: page.locator(".turn").count() > count, "the question is in the transcript")
-
-
-def last_turn(page):
-    return page.locator(".turn").last
-
-
-def wait_for_end(page) -> None:
-    page.wait_for_selector(".send")
-
-
-def view_pixels(page, caption: str) -> np.ndarray:
-    """What a view shows, without its frame, caption and slider; shape (rows, columns, 3)."""
-    view = page.locator(".layout-grid-item", has=page.locator(".view-caption", has_text=caption))
-    box = view.bounding_box()
-    inside = {
-        "x": box["x"] + 3,
-        "y": box["y"] + 30,
-        "width": box["width"] - 6,
-        "height": box["height"] - 60,
-    }
-    return np.asarray(Image.open(io.BytesIO(page.screenshot(clip=inside))).convert("RGB"))
-
-
-def wait_until(page, condition, what: str) -> None:
-    for _ in range(240):
-        if condition():
-            return
-        page.wait_for_timeout(250)
-    pytest.fail(f"never: {what}")
-
-
-def segment(page) -> None:
-    ask(page, "Segment the lungs.")
-    page.wait_for_selector(".segment")
-    wait_for_end(page)
-
-
-def undo_all(page) -> None:
-    while page.locator(".turn").count():
-        count = page.locator(".turn").count()
-        page.click("text=Undo last question")
-        wait_until(page, lambda count=count: page.locator(".turn").count() < count, "a turn was undone")
-
-
 @pytest.fixture(autouse=True)
 def _clean(page):
-    undo_all(page)
-    page.fill("textarea[aria-label=Question]", "")
+    start_clean(page)
 
 
 def test_answer_streams_and_the_overlay_appears_on_slices_and_in_3d(page, running_page):
@@ -109,6 +65,7 @@ def _sha256(url: str) -> str:
 
 def test_a_name_in_the_answer_brings_the_views_there(page):
     segment(page)
+    last_turn(page).locator(".answer .link", has_text="left lung").click()
     page.wait_for_timeout(1500)
     before = view_pixels(page, "Sagittal").astype(int)
     last_turn(page).locator(".answer .link", has_text="right lung").click()
@@ -318,70 +275,6 @@ def test_behind_the_scenes_shows_what_the_model_was_given(page):
     assert '"volume_ml"' in sheet
     assert page.locator(".sheet img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
     page.click(".sheet >> text=Close")
-
-
-def download(page, entry: str, path) -> None:
-    page.click(".bar >> text=Save")
-    with page.expect_download() as waiting:
-        page.click(f".menu button >> text={entry} >> nth=0")
-    waiting.value.save_as(path)
-    page.keyboard.press("Escape")
-
-
-def test_report_segmentation_and_transcript_are_downloaded(page, tmp_path):
-    segment(page)
-    for entry, name in (
-        ("Report", "report.md"),
-        ("Segmentation", "segmentation.seg.nrrd"),
-        ("Transcript", "transcript.json"),
-    ):
-        download(page, entry, tmp_path / name)
-    assert "| left lung |" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "segmentation.seg.nrrd").read_bytes().startswith(b"NRRD")
-    assert "This is a CT image." in (tmp_path / "transcript.json").read_text()
-
-
-def test_saved_scene_brings_conversation_links_and_segments_back(page, tmp_path):
-    """In the same viewer, with another scan in between, on real Slicer Core."""
-    segment(page)
-    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.02, "overlay")
-    sizes = page.locator(".segment-size").all_inner_texts()
-    answer = last_turn(page).locator(".answer").inner_text()
-    seen = page.get_attribute(".question img", "src")
-    saved, other = tmp_path / "scene.mrb", tmp_path / "other.nrrd"
-    download(page, "Scene", saved)
-    write_other_scan(other)
-    open_path(page, other)
-    page.wait_for_selector(".turn", state="detached")
-    page.wait_for_selector(".segment", state="detached")
-    wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "no overlay")
-    open_path(page, saved)
-    page.wait_for_selector(".turn .answer")
-    assert page.locator(".segment-name").all_inner_texts() == ["left lung", "right lung"]
-    wait_until(page, lambda: page.locator(".segment-size").all_inner_texts() == sizes, "sizes measured")
-    assert last_turn(page).locator(".answer").inner_text() == answer
-    assert page.get_attribute(".question img", "src") == seen
-    for caption in ("Axial", "Coronal", "3D"):
-        wait_until(page, lambda at=caption: coloured_share(view_pixels(page, at)) > 0.02, caption)
-    before = view_pixels(page, "Sagittal").astype(int)
-    last_turn(page).locator(".answer .link", has_text="right lung").click()
-    wait_until(page, lambda: np.abs(view_pixels(page, "Sagittal") - before).mean() > 3, "there")
-    ask(page, "What is this?")
-    wait_for_end(page)
-    assert page.locator(".turn").count() == 2
-
-
-def open_path(page, path) -> None:
-    page.click("text=Open scan")
-    page.fill("[aria-label=Path]", str(path))
-    page.press("[aria-label=Path]", "Enter")  # the dialog takes the focus to itself once it is open
-    wait_until(page, lambda: not page.locator(".sheet").first.is_visible(), "the dialog closed")
-
-
-def write_other_scan(path) -> None:
-    voxels = np.zeros((40, 50, 60), np.int16)
-    voxels[10:30, 10:40, 15:45] = 300
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(voxels), str(path))
 
 
 def test_reloading_keeps_the_conversation(page):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from Testing.browser_viewer.test_page import ask, last_turn, open_path, wait_for_end, wait_until
+from Testing.browser_viewer.person import ask, last_turn, open_path, wait_for_end, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

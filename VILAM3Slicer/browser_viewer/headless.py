@@ -30,9 +30,11 @@ from browser_viewer.parent import end_with
 from browser_viewer.slicer_views import TITLES, OffscreenViews, add_scan, create_slicer, prepare_rendering
 from browser_viewer.terminal import TerminalView
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.report import RESEARCH_USE, compose_report, model_name
+from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_exports import ReportHead, markdown
 from VILAM3SlicerLib.chat.turn import Turn
 from VILAM3SlicerLib.chat.view_mode import default_mode
+from VILAM3SlicerLib.chat.words import RESEARCH_USE, model_name
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
 from VILAM3SlicerLib.scene.measurements import to_csv
@@ -119,7 +121,8 @@ class HeadlessRun:
         folder = self._options.output
         turn = presenter.turns[-1]
         write_transcript(folder, presenter.turns, status.model, presenter.shelf)
-        report = compose_report(presenter.turns, scene.facts, status.model, date.today().isoformat())
+        head = ReportHead(date.today().isoformat(), scene.facts, status.model)
+        report = markdown(compose(presenter.turns, status.model), head)
         (folder / REPORT).write_text(report, encoding="utf-8")
         if turn.segments and scene.rows():
             (folder / MEASUREMENTS).write_text(to_csv(scene.measurements()), encoding="utf-8")

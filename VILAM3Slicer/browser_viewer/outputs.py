@@ -15,9 +15,9 @@ from PIL import Image
 
 from browser_viewer.overview import coloured_share, panel_corner
 from VILAM3SlicerLib.chat.images import ImageShelf
-from VILAM3SlicerLib.chat.report import RESEARCH_USE
 from VILAM3SlicerLib.chat.transcript import compose_transcript, image_names
 from VILAM3SlicerLib.chat.turn import Turn
+from VILAM3SlicerLib.chat.words import RESEARCH_USE
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 VIEW = "view.png"
@@ -108,7 +108,8 @@ def _check_measurements(path: Path, segmentation: Path) -> str:
 
 def _check_report(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
-    missing = [part for part in (RESEARCH_USE, "| Structure |", "_[person]_", "_[model") if part not in text]
+    parts = (RESEARCH_USE, "## Findings", "_[expert: ", "_[person]_", "_[model: ")
+    missing = [part for part in parts if part not in text]
     return f"it lacks {missing[0]!r}" if missing else ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from browser_viewer.backend_client import BackendClient
 from browser_viewer.page_downloads import Downloads, SaveScene
 from browser_viewer.page_question import QuestionTools
+from browser_viewer.page_report import ReportActions
 from browser_viewer.page_rows import backend_row, page_row, segment_rows
 from browser_viewer.page_segments import SegmentActions
 from browser_viewer.view_grid import ViewGrid
@@ -26,6 +27,7 @@ from VILAM3SlicerLib.scene.modality import MODALITIES
 from VILAM3SlicerLib.scene.scan_removal import remove_scan
 from VILAM3SlicerLib.scene.volumes import volume_nodes
 from VILAM3SlicerLib.viewer.discussion import Discussion
+from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 from VILAM3SlicerLib.viewer.shown_finding import Shown, ShownFinding
 
@@ -61,6 +63,8 @@ class ViewerPage:
         self._segments = SegmentActions(self._presenter, scene, self._show_changes)
         self._finding = ShownFinding(self._presenter, scene)
         self._tools = QuestionTools(server.state, scene, views)
+        self._desk = ReportDesk(self._presenter, scene, mrml_scene)
+        self._report = ReportActions(self._desk)
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
@@ -70,6 +74,7 @@ class ViewerPage:
         self._tools.on_change = self._plan_seen
         self._discussion.on_scan = self._show_scan
         self._discussion.on_trouble = self._tell_error
+        self._desk.on_change = self._plan_refresh
         self._scene.sizes.on_change = self._plan_refresh
         self._scene.surfaces.on_surface = self._show_surface
         self._scene.surfaces.on_trouble = self._tell_error
@@ -122,6 +127,8 @@ class ViewerPage:
                 "turns": [],
                 "segments": [],
                 "decisions": [],
+                "report": self._report.rows(),
+                "panel": "chat",
                 "replaces_earlier": self._scene.replaces_earlier,
                 "building_surfaces": False,
                 "allowed": {"ask": True, "stop": False, "undo": False},
@@ -149,7 +156,7 @@ class ViewerPage:
             **self._segments.triggers,
             "behind": self._behind,
             "heat": self._heat,
-            "report": self._downloads.report,
+            **self._report.triggers,
             "segmentation": self._downloads.segmentation,
             "transcript": self._downloads.transcript,
             "scene": self._downloads.scene,
@@ -232,7 +239,9 @@ class ViewerPage:
         self._refresh_planned = False
         rows = self._scene.rows()
         allowed = self._presenter.allowed
+        self._desk.refresh()
         with self._state as state:
+            state.report = self._report.rows()
             now = self._host.now()
             state.turns = [page_row(turn_row(turn, rows, now)) for turn in self._presenter.turns]
             state.segments = segment_rows(rows)
@@ -282,7 +291,7 @@ class ViewerPage:
     def _meet(self, status: BackendStatus) -> None:
         """Take over what the backend says of itself; another model may need another image."""
         known = self._status.model if self._status else None
-        self._status, self._downloads.model = status, status.model
+        self._status, self._downloads.model, self._desk.model = status, status.model, status.model
         self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
         if status.model is not None and status.model != known:
             with self._state as state:

@@ -1,16 +1,14 @@
-"""What the person can take away from the page: report, transcript, segmentation, the whole scene."""
+"""What the person can take away from the page: transcript, segmentation, the whole scene."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.report import compose_report
 from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import ModelDescription
@@ -28,11 +26,6 @@ class Downloads:
         self._presenter = presenter
         self._scene = scene
         self._save_scene = save_scene
-
-    def report(self) -> str:
-        """The draft report as Markdown."""
-        made_on = date.today().isoformat()
-        return compose_report(self._presenter.turns, self._scene.facts, self.model, made_on)
 
     def transcript(self) -> str:
         """The conversation with all that the model was given, as JSON with the images in it."""

@@ -47,10 +47,14 @@ def build_layout(server: Any, fill_views: Callable[[Any], None]) -> VAppLayout:
                 with html.Div(classes="views"):
                     fill_views(layout)
                     html.Div("Open a scan to begin.", v_if=("!scan.name",), classes="drop-hint")
-                _template("chat.html")
+                _template("chat.html", report="report.html")
         _template("dialogs.html")
     return layout
 
 
-def _template(name: str) -> None:
-    html.Div((ASSETS / name).read_text(encoding="utf-8"), style="display: contents")
+def _template(name: str, **parts: str) -> None:
+    """A template of the page; each ``<!-- part -->`` in it is another one."""
+    text = (ASSETS / name).read_text(encoding="utf-8")
+    for part, file in parts.items():
+        text = text.replace(f"<!-- {part} -->", (ASSETS / file).read_text(encoding="utf-8"))
+    html.Div(text, style="display: contents")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from VILAM3SlicerLib.chat.images import data_url
-from VILAM3SlicerLib.chat.report import model_name
 from VILAM3SlicerLib.chat.rows import SegmentRow, css_colour
+from VILAM3SlicerLib.chat.words import model_name
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
 Row = dict[str, Any]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 
 import pytest
 
-from VILAM3SlicerLib.chat.report import ScanFacts, compose_report, sentences
+from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_exports import ReportHead, ScanFacts, html, markdown, plain_text
 from VILAM3SlicerLib.chat.transcript import compose_transcript, image_names
+from VILAM3SlicerLib.chat.words import sentences
 from VILAM3SlicerLib.protocol.events import (
     Answer,
     ExpertCalled,
     ExpertResult,
+    Finding,
     Prompt,
     SeenImage,
     SegmentInfo,
@@ -46,23 +50,119 @@ def turns(talk):
     return talk.presenter.turns
 
 
-def test_report_marks_every_statement_with_its_source(turns):
-    report = compose_report(turns, SCAN, MODEL, "2026-11-22")
-    assert "not for diagnosis" in report
-    assert "SmolLM2 135M (demo model)" in report
-    assert "| left lung | 2,104 mL | CT_TISSUE 1.0 |" in report
-    assert "| right lung | 5.3 mL | CT_TISSUE 1.0 |" in report
-    assert "**Segment the lungs.** _[person]_" in report
-    answers = [line for line in report.splitlines() if line.startswith(("- The left", "- It is"))]
-    assert len(answers) == 2
-    assert all("_[model: SmolLM2 135M (demo model); from expert: CT_TISSUE 1.0]_" in line for line in answers)
+@pytest.fixture
+def report(turns):
+    return compose(turns, MODEL)
 
 
-def test_report_says_when_nothing_was_measured(talk):
+def statements(report, name: str) -> list[tuple[str, str]]:
+    return [(one.text, one.source.label) for one in report.section(name).sentences]
+
+
+def test_draft_marks_every_statement_with_its_source(report):
+    assert statements(report, "question") == [("Segment the lungs.", "person")]
+    assert statements(report, "findings") == [
+        ("Left lung: 2,104 mL.", "expert: CT_TISSUE 1.0"),
+        ("Right lung: 5.3 mL.", "expert: CT_TISSUE 1.0"),
+    ]
+    assert statements(report, "impression") == [
+        ("The left lung measures 2104.5 mL.", "model: SmolLM2 135M (demo model)"),
+        ("It is smaller than the right one.", "model: SmolLM2 135M (demo model)"),
+    ]
+
+
+def test_the_last_answer_is_the_impression_and_earlier_ones_are_findings(turns, talk):
+    talk.ask("And the heart?")
+    talk.say(Answer(0, "The heart is small.", "stop", 10, 3, "Another model", 1.0))
+    report = compose(talk.presenter.turns, MODEL)
+    assert statements(report, "impression") == [("The heart is small.", "model: Another model")]
+    assert statements(report, "findings")[-1][0] == "It is smaller than the right one."
+    assert len(statements(report, "question")) == 2
+
+
+def test_what_an_expert_did_not_find_and_probabilities_are_said(talk):
+    talk.ask("Findings?")
+    segments = (SegmentInfo("hepatic tumor", (26,), "", 0, 0.0, None),)
+    findings = (Finding("Pneumonia", 0.824),)
+    talk.say(
+        ExpertCalled("c1", 0, "CXR", "", "2", "<CXR()>", "<CXR()>"),
+        ExpertResult("c1", "CXR", "2", "", 2.0, "", segments=segments, findings=findings),
+        Answer(1, "Pneumonia is likely.", "stop", 10, 3, "m", 1.0),
+    )
+    assert [text for text, _ in statements(compose(talk.presenter.turns, None), "findings")] == [
+        "Hepatic tumor: not found.",
+        "Pneumonia: probability 0.82.",
+    ]
+
+
+def test_very_many_results_of_one_expert_are_one_sentence(talk):
+    talk.ask("Segment everything.")
+    segments = tuple(SegmentInfo(f"part {one}", (one,), "", 10, 12.0, None) for one in range(1, 31))
+    talk.say(
+        ExpertCalled("c1", 0, "VISTA3D", "everything", "2", "<VISTA3D(everything)>", "x"),
+        ExpertResult("c1", "VISTA3D", "2", "everything", 2.0, "", segments=segments),
+        Answer(1, "Done.", "stop", 10, 3, "m", 1.0),
+    )
+    ((text, _),) = statements(compose(talk.presenter.turns, None), "findings")
+    assert text.startswith("Part 1: 12 mL; part 2: 12 mL;")
+
+
+@pytest.mark.parametrize("export", [plain_text, markdown, html])
+def test_every_export_has_notice_demo_model_scan_statements_and_sources(report, export):
+    text = export(report, ReportHead("2026-11-22", SCAN, MODEL))
+    for part in (
+        "For research and teaching, not for diagnosis.",
+        "SmolLM2 135M (demo model)",
+        "knows little",
+        "2026-11-22",
+        "512 × 512 × 133 voxels of 0.70 × 0.70 × 2.50 mm",
+        "Left lung: 2,104 mL.",
+        "expert: CT_TISSUE 1.0",
+        "It is smaller than the right one.",
+        "model: SmolLM2 135M (demo model)",
+        "Segment the lungs.",
+        "person",
+    ):
+        assert part in text
+
+
+def test_exports_say_when_nothing_was_measured(talk):
     talk.ask("What is this?")
     talk.say(Answer(0, "A CT.", "stop", 10, 3, "m", 1.0))
-    report = compose_report(talk.presenter.turns, None, None, "2026-11-22")
-    assert "No expert was asked to measure anything." in report
+    report = compose(talk.presenter.turns, None)
+    assert "No expert measured anything." in plain_text(report, ReportHead("2026-11-22"))
+
+
+class Texts(HTMLParser):
+    """The text of a page by the tag that it stands in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.found.append((self.open[-1], data.strip()))
+
+
+def test_html_is_well_formed_whatever_was_said(talk):
+    talk.ask("Is <script>alert(1)</script> & 'co' fine?")
+    talk.say(Answer(0, "Yes: a < b & c > d.", "stop", 10, 3, "m", 1.0))
+    page = Texts()
+    page.feed(html(compose(talk.presenter.turns, None), ReportHead("2026-11-22")))
+    assert page.open == []
+    assert ("li", "Is <script>alert(1)</script> & 'co' fine?") in page.found
+    assert ("li", "Yes: a < b & c > d.") in page.found
+    assert not [tag for tag, _ in page.found if tag == "script"]
+    assert "<script" not in markdown(compose(talk.presenter.turns, None), ReportHead("2026-11-22"))
 
 
 @pytest.mark.parametrize(

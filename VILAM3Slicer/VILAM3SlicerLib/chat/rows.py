@@ -10,6 +10,7 @@ from VILAM3SlicerLib.chat.finding_rows import FindingRow, finding_rows
 from VILAM3SlicerLib.chat.links import linked
 from VILAM3SlicerLib.chat.marks import mark_rows, told
 from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
+from VILAM3SlicerLib.chat.words import millilitres
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import Finding
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
@@ -43,7 +44,7 @@ class SegmentRow:
         if self.volume_ml is None:
             return "…"
         longest = f", {self.longest_mm:.0f} mm" if self.longest_mm is not None else ""
-        return _millilitres(self.volume_ml) + longest
+        return millilitres(self.volume_ml) + longest
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,6 @@ def image_caption(geometry: ViewGeometry) -> str:
     """Plane, extent and window of an image, in words."""
     window = f"W {geometry.window:.0f} L {geometry.level:.0f}"
     return f"{geometry.plane}, {MODES[geometry.mode]}, {geometry.columns} × {geometry.rows} px, {window}"
-
-
-def _millilitres(volume: float) -> str:
-    return f"{volume:,.0f} mL" if volume >= 10 else f"{volume:.1f} mL"
 
 
 def images_caption(geometries: Sequence[ViewGeometry]) -> str:

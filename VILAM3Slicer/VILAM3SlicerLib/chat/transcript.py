@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from VILAM3SlicerLib.chat.report import RESEARCH_USE
 from VILAM3SlicerLib.chat.turn import ExpertRun, Reply, Turn
+from VILAM3SlicerLib.chat.words import RESEARCH_USE
 from VILAM3SlicerLib.protocol import PROTOCOL_VERSION
 from VILAM3SlicerLib.protocol.codec import to_json
 from VILAM3SlicerLib.protocol.messages import ModelDescription

@@ -10,7 +10,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.report import RESEARCH_USE, compose_report
+from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_exports import ReportHead, markdown
+from VILAM3SlicerLib.chat.words import RESEARCH_USE
 from VILAM3SlicerLib.desktop.files import ask_file_name, write_text
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.ui_files import load_ui
@@ -77,8 +79,8 @@ class ReportPanel:
 
     def _draft(self) -> str:
         session = self._session
-        made_on = date.today().isoformat()
-        return compose_report(session.presenter.turns, session.scan_scene.facts, session.model, made_on)
+        head = ReportHead(date.today().isoformat(), session.scan_scene.facts, session.model)
+        return markdown(compose(session.presenter.turns, session.model), head)
 
     def _export_text(self) -> None:
         path = ask_file_name(self.widget, _("Save the report"), "report.md", _("Text") + " (*.md *.txt)")

@@ -12,7 +12,7 @@ from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, SceneWork
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
 from VILAM3SlicerLib.chat.mri_study import MriStudy
-from VILAM3SlicerLib.chat.report import ScanFacts
+from VILAM3SlicerLib.chat.report_exports import ScanFacts
 from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import SceneError

@@ -31,9 +31,20 @@
     }, 120);
   }
 
+  // The browser's own print dialog makes a PDF as well; a frame of its own keeps the page out of it.
+  async function print(text) {
+    const frame = document.createElement("iframe");
+    frame.className = "print-frame";
+    frame.srcdoc = await text;
+    frame.addEventListener("load", () => frame.contentWindow.print());
+    for (const old of document.querySelectorAll(".print-frame")) old.remove();
+    document.body.append(frame);
+  }
+
   window.trame = window.trame || {};
   window.trame.utils = window.trame.utils || {};
   window.trame.utils.vilam3 = {
+    print,
     upload(event, secret) {
       const files = Array.from(event.target.files);
       event.target.value = "";

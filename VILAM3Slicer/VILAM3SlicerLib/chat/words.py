@@ -1,0 +1,26 @@
+"""Numbers and names as a person reads them, one way everywhere."""
+
+from __future__ import annotations
+
+import re
+
+from VILAM3SlicerLib.protocol.messages import ModelDescription
+
+RESEARCH_USE = "For research and teaching, not for diagnosis."
+
+
+def millilitres(volume: float) -> str:
+    """A volume: whole millilitres from 10 mL on."""
+    return f"{volume:,.0f} mL" if volume >= 10 else f"{volume:.1f} mL"
+
+
+def model_name(model: ModelDescription) -> str:
+    """The model's name; a demo model is called one."""
+    if model.is_demo and "demo" not in model.name.lower():
+        return f"{model.name} (demo model)"
+    return model.name
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a point within a number or an abbreviated unit does not end one."""
+    return [part.strip() for part in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", text.strip()) if part.strip()]

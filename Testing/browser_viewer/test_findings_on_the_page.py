@@ -40,7 +40,7 @@ def heat(pixels: np.ndarray) -> np.ndarray:
 
 def test_a_click_on_a_finding_shows_where(page, running_page, radiograph):
     assert page.input_value(".bar select") == "CXR"
-    plain = view_pixels(page, "Axial")
+    plain = view_pixels(page, "Coronal")
     assert heat(plain).max() < 20
     ask(page, "What does this x-ray show?")
     wait_for_end(page)
@@ -55,19 +55,19 @@ def test_a_click_on_a_finding_shows_where(page, running_page, radiograph):
     assert page.locator(".finding.likely").count() == 2
     assert page.locator(".finding-name", has_text="hernia").is_disabled()
     page.click(".finding-name >> text=effusion")
-    wait_until(page, lambda: heat(view_pixels(page, "Axial")).max() > 80, "the heat map on the image")
+    wait_until(page, lambda: heat(view_pixels(page, "Coronal")).max() > 80, "the heat map on the image")
     assert "densenet121-res224-all saw signs of effusion" in page.inner_text(".turn")
     assert place_of(page) == pytest.approx(STRONGEST, abs=0.4)
     page.click(".finding-name >> text=effusion")
-    wait_until(page, lambda: heat(view_pixels(page, "Axial")).max() < 20, "the image alone again")
+    wait_until(page, lambda: heat(view_pixels(page, "Coronal")).max() < 20, "the image alone again")
     page.click("text=Behind the scenes")
     page.wait_for_selector(".sheet .heat-picture")
     assert "0.82" in page.inner_text(".sheet .times >> nth=1")
     page.click(".sheet >> text=Close")
     page.click(".finding-name >> text=effusion")
-    wait_until(page, lambda: heat(view_pixels(page, "Axial")).max() > 80, "the heat map once more")
+    wait_until(page, lambda: heat(view_pixels(page, "Coronal")).max() > 80, "the heat map once more")
     page.click("text=Undo last question")
-    wait_until(page, lambda: heat(view_pixels(page, "Axial")).max() < 20, "undo takes it away")
+    wait_until(page, lambda: heat(view_pixels(page, "Coronal")).max() < 20, "undo takes it away")
 
 
 def place_of(page) -> tuple[float, float]:
@@ -75,7 +75,7 @@ def place_of(page) -> tuple[float, float]:
 
     The image fills the view's height around the view's middle, so what was cut off above and below is known.
     """
-    strength = heat(view_pixels(page, "Axial"))
+    strength = heat(view_pixels(page, "Coronal"))
     strength[strength < 25] = 0
     rows, columns = np.mgrid[: strength.shape[0], : strength.shape[1]]
     row, column = (float((strength * places).sum() / strength.sum()) for places in (rows, columns))

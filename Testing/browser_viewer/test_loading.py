@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -90,8 +91,15 @@ def empty(folder: Path) -> Path:
 
 
 def picture(folder: Path) -> Path:
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((8, 8), np.uint8)), str(folder / "scan.png"))
-    return folder / "scan.png"
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.zeros((8, 8), np.uint8)), str(folder / "scan.nrrd"))
+    return folder / "scan.nrrd"
+
+
+def colour_picture(folder: Path) -> Path:
+    Image.fromarray(np.random.default_rng(3).integers(0, 255, (90, 80, 3)).astype(np.uint8)).save(
+        folder / "holiday.jpg"
+    )
+    return folder / "holiday.jpg"
 
 
 def empty_folder(folder: Path) -> Path:
@@ -112,6 +120,7 @@ def missing(folder: Path) -> Path:
         (colour, "colour"),
         (empty, "empty"),
         (picture, "2D picture"),
+        (colour_picture, "colour picture"),
         (empty_folder, "no DICOM images"),
         (missing, "no file or folder"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from browser_viewer.loading import read_scan
 from browser_viewer.slicer_views import add_scan
@@ -14,6 +15,9 @@ from inference_backend.experts.cxr.image import read_radiograph
 from inference_backend.imaging.volume import Volume
 from Testing.browser_viewer.radiographs import write_radiograph
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
+from VILAM3SlicerLib.scene.flat_scans import view_of
+from VILAM3SlicerLib.scene.geometry import ijk_to_ras
+from VILAM3SlicerLib.scene.published import publish
 from VILAM3SlicerLib.scene.stored_range import range_of_tags, stored_range
 
 DEPTHS = (8, 10, 12, 15, 16)
@@ -109,3 +113,56 @@ def test_what_itk_cannot_turn_is_refused_with_a_reason(tmp_path):
     path = write_radiograph(tmp_path / "a.dcm", stored, 12, PhotometricInterpretation="MONOCHROME1")
     with pytest.raises(UnsupportedVolume, match="cannot be read as an image"):
         read_scan(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("L", ".png"), ("RGB", ".png"), ("L", ".jpg"), ("RGB", ".jpeg")]
+)
+def test_radiographs_that_were_saved_as_pictures_are_one_slice(tmp_path, mode, suffix):
+    grey = np.add.outer(np.arange(90), np.arange(80)).astype(np.uint8)
+    Image.fromarray(grey).convert(mode).save(tmp_path / f"cxr{suffix}", quality=95)
+    scan = read_scan(tmp_path / f"cxr{suffix}")
+    assert scan.voxels.shape == (1, 90, 80)
+    assert scan.voxels.dtype == np.uint8
+    np.testing.assert_allclose(scan.voxels[0].astype(int), grey, atol=4)
+    np.testing.assert_allclose(scan.ijk_to_ras @ (1, 2, 0, 1), (-1, -2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("sides", "right", "down"),
+    [
+        (["L", "F"], (-1, 0, 0), (0, 0, -1)),
+        (["R", "F"], (1, 0, 0), (0, 0, -1)),
+        (["P", "F"], (0, -1, 0), (0, 0, -1)),
+        (["A", "F"], (0, 1, 0), (0, 0, -1)),
+        (["LF", "FR"], (-1, 0, 0), (0, 0, -1)),
+        (["L", ""], (-1, 0, 0), (0, -1, 0)),
+    ],
+)
+def test_sides_that_the_file_names_are_where_the_image_lies(tmp_path, sides, right, down):
+    """In RAS; a mirrored radiograph is turned for the expert, so that the patient's right is on the left."""
+    stored = np.random.default_rng(4).integers(0, 4095, (80, 80)).astype(np.uint16)
+    scan = read_scan(write_radiograph(tmp_path / "a.dcm", stored, 12, PatientOrientation=sides))
+    np.testing.assert_allclose(scan.ijk_to_ras[:3, 0], right)
+    np.testing.assert_allclose(scan.ijk_to_ras[:3, 1], down)
+    pixels = read_radiograph(Volume(scan.voxels.transpose(2, 1, 0), scan.ijk_to_ras), "CXR").pixels
+    mirrored = right in ((1, 0, 0), (0, 1, 0))
+    assert pixels.argmax() == (stored[:, ::-1] if mirrored else stored).argmax()
+
+
+@pytest.mark.parametrize("sides", [["L", "F"], ["R", "F"], ["P", "F"], ["L", "P"]])
+def test_the_view_and_the_whole_slice_show_all_of_a_flat_scan(tmp_path, scene, sides):
+    stored = np.random.default_rng(5).integers(0, 4095, (70, 90)).astype(np.uint16)
+    node = add_scan(
+        scene, read_scan(write_radiograph(tmp_path / "a.dcm", stored, 12, PatientOrientation=sides))
+    )
+    expected = {"LF": "Green", "RF": "Green", "PF": "Yellow", "LP": "Red"}["".join(sides)]
+    assert view_of(node) == expected
+    picture = publish(node, (0.0, 0.0, 0.0), "CXR")
+    assert picture.pixels.shape == stored.shape
+    shown = stored[:, ::-1] if sides[0] == "R" else stored
+    assert picture.pixels.argmax() == shown.argmax()
+    row, column = np.unravel_index(picture.pixels.argmax(), stored.shape)
+    inverse = np.linalg.inv(ijk_to_ras(node))
+    i, j, *_ = inverse @ picture.pixel_to_ras @ (column, row, 0, 1)
+    assert stored[round(j), round(i)] == stored.max()

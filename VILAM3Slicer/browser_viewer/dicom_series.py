@@ -27,9 +27,11 @@ _TAGS = [
     "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "PixelSpacing", "NumberOfFrames",
     "WindowCenter", "WindowWidth", "SamplesPerPixel", "SliceThickness", "ImageType", "BitsStored",
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "PhotometricInterpretation",
-    "PatientID", "PatientName", "PatientBirthDate",
+    "PatientID", "PatientName", "PatientBirthDate", "PatientOrientation",
 ]  # fmt: skip
 MAX_FILES = 20_000
+_TOWARDS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "H": (0, 0, 1), "F": (0, 0, -1)}
+"""DICOM's letters of the patient's sides, in LPS."""
 
 _PATIENT_KEY = secrets.token_bytes(32)
 """Of this process alone, so that a digest says nothing outside of it."""
@@ -45,6 +47,8 @@ class DisplayTags:
     ``modality`` is DICOM's own code, such as MR; ``window`` and ``level`` are in the units of the voxels as
     they are read, where MONOCHROME1 has become MONOCHROME2. ``stored_range`` is told of single images.
     ``description`` is that of the series. ``patient`` is a digest, equal for one patient's images.
+    ``direction`` (3x3, row by row, in LPS) is told of images that say only towards which sides they run, as
+    projection radiographs do (PatientOrientation, PS3.3 C.7.6.1.1.1).
     """
 
     modality: str = ""
@@ -53,6 +57,7 @@ class DisplayTags:
     stored_range: StoredRange | None = None
     description: str = ""
     patient: str = ""
+    direction: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,18 @@ def _display(header: pydicom.Dataset) -> DisplayTags:
         width = center = 0.0
     elif header.get("PhotometricInterpretation") == "MONOCHROME1" and stored is not None:
         center = stored[0] + stored[1] - center  # the reader turned the values over
-    return DisplayTags(modality, width, center, stored, description.strip(), _patient(header))
+    return DisplayTags(
+        modality, width, center, stored, description.strip(), _patient(header), _direction(header)
+    )
+
+
+def _direction(header: pydicom.Dataset) -> tuple[float, ...] | None:
+    sides = header.get("PatientOrientation")
+    if header.get("ImageOrientationPatient") or sides is None or isinstance(sides, str) or len(sides) != 2:
+        return None
+    along, down = (np.array(_TOWARDS.get(str(side)[:1], (0, 0, 0)), np.float64) for side in sides)
+    direction = np.stack([along, down, np.cross(along, down)], axis=1)
+    return tuple(direction.ravel().tolist()) if abs(np.linalg.det(direction)) > 0.5 else None
 
 
 def _text(header: pydicom.Dataset, tag: str) -> str:

@@ -37,6 +37,7 @@ from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.chat.words import RESEARCH_USE, model_name
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
+from VILAM3SlicerLib.scene.flat_scans import view_of
 from VILAM3SlicerLib.scene.measurements import to_csv
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
@@ -92,6 +93,7 @@ class HeadlessRun:
         node, *_ = [add_scan(slicer_app.scene, scan) for scan in scans]
         scene.check(node)
         scene.take_over(node)
+        scene.asked_view = view_of(node)
         views.show(node)
         presenter = Presenter(client, scene, self._host)
         presenter.max_question = status.max_prompt_characters or presenter.max_question

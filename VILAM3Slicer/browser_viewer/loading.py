@@ -6,6 +6,7 @@ Reads NIfTI, NRRD, MetaImage and DICOM through SimpleITK; a folder, or a file of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,17 @@ from browser_viewer.dicom_series import (
     is_dicom,
     read_display_tags,
 )
+from browser_viewer.pictures import as_slice, is_picture
 from VILAM3SlicerLib.protocol.errors import TooLarge, UnsupportedVolume
 from VILAM3SlicerLib.protocol.mri_sequences import guess_role
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
-READABLE = "Readable are NIfTI, NRRD and MetaImage files and folders with a DICOM series."
+READABLE = "Readable are NIfTI, NRRD, MetaImage and DICOM, and radiographs as PNG or JPEG."
 MAX_VOXELS = 1 << 31
+
+CheckHeader = Callable[[str, SimpleITK.ImageFileReader], None]
+"""Raises UnsupportedVolume for a file, named first, whose header says that it cannot be read."""
+
 MAX_SEQUENCES = 16
 ALL_SERIES = "all"
 
@@ -61,6 +67,9 @@ def read_scan(path: Path, series: str = "") -> Scan:
         return _read_series(path, series)
     if is_dicom(path):
         return _from_image(path.name, _read_file(path), read_display_tags(path))
+    if is_picture(path):
+        picture = as_slice(path.name, _read_file(path, _check_size))
+        return _from_image(path.name, picture, DisplayTags())
     return _from_image(path.name, _read_file(path), DisplayTags())
 
 
@@ -125,12 +134,12 @@ def _series_scan(name: str, found: Series) -> Scan:
     return _from_image(name, image, found.display)
 
 
-def _read_file(path: Path) -> SimpleITK.Image:
+def _read_file(path: Path, check: CheckHeader | None = None) -> SimpleITK.Image:
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        _check_header(path.name, reader)
+        (check or _check_header)(path.name, reader)
         image: SimpleITK.Image = reader.Execute()
     except RuntimeError as error:
         raise UnsupportedVolume(
@@ -155,7 +164,11 @@ def _check_header(name: str, reader: SimpleITK.ImageFileReader) -> None:
         )
     if len(size) < 3:
         raise UnsupportedVolume(f"'{name}' is a 2D picture; a 3D volume is needed.", READABLE)
-    if np.prod([float(count) for count in size]) > MAX_VOXELS:
+    _check_size(name, reader)
+
+
+def _check_size(name: str, reader: SimpleITK.ImageFileReader) -> None:
+    if np.prod([float(count) for count in reader.GetSize()]) > MAX_VOXELS:
         raise TooLarge(f"'{name}' has more than {MAX_VOXELS:,} voxels.", "Crop or resample it first.")
 
 
@@ -176,6 +189,8 @@ def _from_image(name: str, image: SimpleITK.Image, tags: DisplayTags) -> Scan:
         )
     if image.GetDimension() == 4:
         image = image[:, :, :, 0]
+    if tags.direction is not None:
+        image.SetDirection(tags.direction)
     voxels = _usable(name, SimpleITK.GetArrayFromImage(image))
     return Scan(name, voxels, _ijk_to_ras(image), tags)
 

@@ -23,6 +23,7 @@ from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 from VILAM3SlicerLib.scene.camera import FirstLook
+from VILAM3SlicerLib.scene.flat_scans import view_of
 from VILAM3SlicerLib.scene.modality import MODALITIES
 from VILAM3SlicerLib.scene.scan_removal import remove_scan
 from VILAM3SlicerLib.scene.volumes import volume_nodes
@@ -115,6 +116,7 @@ class ViewerPage:
         with self._state as state:
             state.scan = {"name": node.GetName(), "facts": f"{size} voxels, {spacing} mm"}
             state.modality = self._scene.modality
+            state.asked_view = self._scene.asked_view = view_of(node)
             state.alert = None
         self._tools.refresh()
         self._plan_refresh()

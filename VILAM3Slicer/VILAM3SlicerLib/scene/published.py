@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from VILAM3SlicerLib.scene.arrays import Array
+from VILAM3SlicerLib.scene.flat_scans import slice_axis
 from VILAM3SlicerLib.scene.geometry import Affine, closest_ras_axes, ijk_to_ras, invert, transform_point
 from VILAM3SlicerLib.scene.picture import Picture
 from VILAM3SlicerLib.scene.volumes import voxel_array
@@ -22,7 +23,7 @@ CT_RANGE = (-150.0, 250.0)
 
 
 def publish(node: Any, ras: Sequence[float], modality: str) -> Picture:
-    """The whole slice through a point, along the voxel axis closest to head-feet.
+    """The whole slice through a point, along the voxel axis closest to head-feet; of a radiograph all of it.
 
     Patient right is on the picture's left, anterior at the top, pixels are voxels (not made square). For an
     oblique volume the slice is oblique too and the matrix says so. A point outside gives the nearest slice.
@@ -33,7 +34,8 @@ def publish(node: Any, ras: Sequence[float], modality: str) -> Picture:
         modality: ``CT`` takes the window of -150 to 250 HU, all others the volume's own range.
     """
     matrix = ijk_to_ras(node)
-    axes = closest_ras_axes(matrix)
+    found, through = closest_ras_axes(matrix), slice_axis(node)
+    axes = [*(found[axis] for axis in range(3) if axis != through), found[through]]
     voxels = voxel_array(node).transpose(2, 1, 0)
     superior = axes[2][0]
     position = transform_point(invert(matrix), ras)[superior]

@@ -291,14 +291,18 @@ def _prompt(step: int, question: str, image: str) -> Prompt:
 
 
 def _keep_images(parts: list[dict[str, Any]], shelf: dict[str, bytes]) -> str:
+    """Keep the pictures of a question; returns the name of the first."""
     import base64
 
-    (url,) = _image_urls([{"content": parts}])
-    if url.startswith("sha256:"):
-        return url[7:]
-    png = base64.b64decode(url.partition(",")[2])
-    shelf[content_hash(png)] = png
-    return content_hash(png)
+    names = []
+    for url in _image_urls([{"content": parts}]):
+        if url.startswith("sha256:"):
+            names.append(url[7:])
+            continue
+        png = base64.b64decode(url.partition(",")[2])
+        shelf[content_hash(png)] = png
+        names.append(content_hash(png))
+    return names[0]
 
 
 def _image_urls(messages: list[dict[str, Any]]) -> list[str]:

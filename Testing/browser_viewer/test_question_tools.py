@@ -77,6 +77,7 @@ def test_points_are_placed_shown_removed_and_sent(page, running_page) -> None:
     texts = [text.rstrip("×\n ") for text in page.locator(".mark").all_inner_texts()]
     ask(page, "What is this?")
     wait_for_end(page)
+    page.wait_for_selector(".turn.is-done")
     sent = context(running_page)["points"]
     assert [one["is_positive"] for one in sent] == [True, False]
     assert np.abs(sent[0]["ras"]).max() < 8, "the middle of the view shows the middle of the scan"
@@ -98,6 +99,7 @@ def test_a_box_is_drawn_by_two_clicks_and_limits_the_picture(page, running_page)
     page.wait_for_selector(".mark-button.on", state="detached")
     ask(page, "What is this?")
     wait_for_end(page)
+    page.wait_for_selector(".turn.is-done")
     sent = context(running_page)
     box = np.array(sent["box"]["box_to_ras"]).reshape(4, 4)
     (view,) = sent["views"]
@@ -127,6 +129,7 @@ def test_four_files_are_one_study_whose_table_can_be_corrected(page, running_pag
     page.click(".study-role >> text=T2")
     ask(page, "What is this?")
     wait_for_end(page)
+    page.wait_for_selector(".turn.is-done")
     sent = context(running_page)
     assert [one["role"] for one in sent["sequences"]] == ["T1c", "T1", "T2", "FLAIR"]
     held = running_page.backend.volumes

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from inference_backend.conversation.model_cards import ModelCard
 from VILAM3SlicerLib.protocol.events import Finding, LegendEntry, SegmentInfo
 from VILAM3SlicerLib.protocol.messages import (
+    BoxRegion,
     Matrix,
     ModelDescription,
     MriSequence,
@@ -87,7 +88,7 @@ class View:
 class ExpertCall:
     """A call of an expert: the text in the trigger's parentheses, the volume's hash, the images shown.
 
-    ``points``, ``sequences``, ``modality`` and ``stored_range`` are as they came with the question.
+    ``points``, ``sequences``, ``modality``, ``stored_range`` and ``box`` are as they came with the question.
     """
 
     call_id: str
@@ -99,6 +100,7 @@ class ExpertCall:
     sequences: tuple[MriSequence, ...] = ()
     modality: str = "Unknown"
     stored_range: StoredRange | None = None
+    box: BoxRegion | None = None
 
 
 @dataclass(frozen=True)

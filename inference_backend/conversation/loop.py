@@ -212,6 +212,7 @@ class _TurnRun:
             context.sequences,
             context.modality,
             context.stored_range,
+            context.box,
         )
         async for item in self._experts.run(call):
             if isinstance(item, ExpertStep):

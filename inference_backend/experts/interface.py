@@ -13,7 +13,7 @@ from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.imaging.overlay import ColouredLabel
 from inference_backend.imaging.volume import Affine, Array, Volume
 from VILAM3SlicerLib.protocol.events import Finding
-from VILAM3SlicerLib.protocol.messages import MriRole, PointPrompt, StoredRange
+from VILAM3SlicerLib.protocol.messages import BoxRegion, MriRole, PointPrompt, StoredRange
 
 ENTRY_POINT_GROUP = "vilam3.experts"
 
@@ -96,6 +96,7 @@ class ExpertRequest:
     ``arguments`` is the text in the parentheses of the trigger, may be empty. ``points`` were placed by the
     person, in the volume's own frame. ``sequences`` is the MRI study, ``volume`` among them. ``modality`` is
     what the person or the file says (CT, MRI, CXR, US, ...), ``stored_range`` what its file could have held.
+    ``box`` was drawn by the person, in the volume's own frame; an expert may limit its work to it.
     """
 
     arguments: str
@@ -104,6 +105,7 @@ class ExpertRequest:
     sequences: tuple[SequenceVolume, ...] = ()
     modality: str = "Unknown"
     stored_range: StoredRange | None = None
+    box: BoxRegion | None = None
 
 
 class Expert(Protocol):

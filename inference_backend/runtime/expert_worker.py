@@ -82,7 +82,13 @@ def _request(task: ExpertTask) -> ExpertRequest:
     sequences = tuple(SequenceVolume(told.name, told.role, read_volume(path)) for told, path in named)
     call = task.call
     return ExpertRequest(
-        call.arguments, read_volume(task.volume), call.points, sequences, call.modality, call.stored_range
+        arguments=call.arguments,
+        volume=read_volume(task.volume),
+        points=call.points,
+        sequences=sequences,
+        modality=call.modality,
+        stored_range=call.stored_range,
+        box=call.box,
     )
 
 

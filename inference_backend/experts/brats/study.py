@@ -67,7 +67,7 @@ def read_study(sequences: Sequence[SequenceVolume], source: Volume) -> Study:
     moved = [
         role
         for role, sequence in zip(ROLES, chosen, strict=True)
-        if not _same_grid(sequence.volume, chosen[0].volume)
+        if _turned(sequence.volume, chosen[0].volume) is None
     ]
     if moved:
         notes.append(f"Resampled onto the grid of T1c: {', '.join(moved)}.")

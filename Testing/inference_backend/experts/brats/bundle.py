@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,19 @@ INFERENCE: dict[str, Any] = {
 }
 
 
-def write_bundle(folder: Path) -> Path:
-    """The bundle's files with random weights."""
+def write_bundle(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """The bundle's files with random weights; ``changes`` replace parts of the configuration."""
     from monai.bundle import ConfigParser
 
     torch.manual_seed(11)
-    network = ConfigParser(INFERENCE).get_parsed_content("network_def")
+    configuration = {**INFERENCE, **(changes or {})}
+    network = ConfigParser(configuration).get_parsed_content("network_def")
     with torch.no_grad():  # so that each label occurs
         network.conv_final[-1].conv.bias += torch.tensor([-0.3, 0.5, -0.3])
     for name in ("configs", "models"):
         (folder / name).mkdir(parents=True)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
-    (folder / "configs" / "inference.json").write_text(json.dumps(INFERENCE))
+    (folder / "configs" / "inference.json").write_text(json.dumps(configuration))
     (folder / "configs" / "metadata.json").write_text(json.dumps({"version": "0.5.2"}))
     return folder
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 
 from inference_backend.experts.ct_tissue import create
 from inference_backend.experts.interface import ExpertRequest, Segmentation
@@ -55,3 +56,25 @@ def abdomen_ct(abdomen_folder: Path) -> Volume:
 @pytest.fixture(scope="session")
 def abdomen_reference(abdomen_folder: Path) -> np.ndarray:
     return read(abdomen_folder / "example_seg_fast_force_split.nii.gz").voxels
+
+
+@pytest.fixture(scope="session")
+def tumour_case(data_folder: Path) -> Callable[[str], tuple[Volume, Volume]]:
+    """A chest CT with a tumour (``lung1``, ``lung2``: 5 mm slices) and the tumour's outline on its grid."""
+
+    def case(name: str) -> tuple[Volume, Volume]:
+        folder = data_folder / "pyradiomics" / "data"
+        return read_nrrd(folder / f"{name}_image.nrrd"), read_nrrd(folder / f"{name}_label.nrrd")
+
+    return case
+
+
+def read_nrrd(path: Path) -> Volume:
+    if not path.exists():
+        pytest.skip(f"no sample data: {path} (python3 setup_backend.py test fetches it)")
+    image = SimpleITK.ReadImage(str(path))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    voxels = np.asfortranarray(SimpleITK.GetArrayFromImage(image).T)
+    return Volume(voxels, np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix)

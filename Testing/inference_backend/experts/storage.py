@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from inference_backend.imaging.volume import Volume
 
@@ -33,3 +34,21 @@ def cropped(volume: Volume, *region: slice) -> Volume:
     matrix = volume.ijk_to_ras.copy()
     matrix[:3, 3] = (matrix @ (*(part.start or 0 for part in region), 1))[:3]
     return Volume(np.asfortranarray(volume.voxels[region]), matrix)
+
+
+def every(volume: Volume, *steps: int) -> Volume:
+    """Every n-th voxel along each axis, where it was."""
+    voxels = volume.voxels[tuple(slice(None, None, step) for step in steps)]
+    return Volume(np.asfortranarray(voxels), volume.ijk_to_ras @ np.diag([*steps, 1.0]))
+
+
+def oblique_grid(volume: Volume, spacing: tuple[float, float, float]) -> Volume:
+    """Zeros on a grid that stands aslant in the patient and holds the middle of the scan."""
+    turn = Rotation.from_euler("zxy", [17, -11, 8], degrees=True).as_matrix()
+    extent = volume.spacing * volume.voxels.shape
+    shape = (0.9 * np.abs(turn.T) @ extent / spacing).astype(int)
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn * spacing
+    middle = (volume.ijk_to_ras @ [*(np.array(volume.voxels.shape) - 1) / 2, 1])[:3]
+    matrix[:3, 3] = middle - matrix[:3, :3] @ ((shape - 1) / 2)
+    return Volume(np.zeros(shape, np.uint8), matrix)

@@ -71,8 +71,21 @@ INFERENCE: dict[str, Any] = {
 }
 
 
-def write_bundle(folder: Path, version: str = "0.5.4", width: int = 8) -> Path:
-    """The bundle's files with random weights."""
+RELEASED: dict[str, Any] = {
+    "everything_labels": "$list(set([i+1 for i in range(132)]) - set([2, 16, 18, 20, 21] + "
+    "list(range(23, 28)) + list(range(128, 133))))",
+    "subclass": {
+        "2": [14, 5],
+        "20": [28, 29, 30, 31, 32],
+        "21": "$list(range(33, 57)) + list(range(63, 98)) + [114, 120, 122]",
+    },
+    "patch_size": [128, 128, 128],
+}
+"""The values of the released bundle (0.5.4) that are smaller above."""
+
+
+def write_bundle(folder: Path, version: str = "0.5.4", width: int = 8, **settings: Any) -> Path:
+    """The bundle's files with random weights; ``settings`` replace those of the configuration."""
     from monai.networks.nets import vista3d132
 
     torch.manual_seed(7)
@@ -80,7 +93,7 @@ def write_bundle(folder: Path, version: str = "0.5.4", width: int = 8) -> Path:
     for name in ("configs", "models"):
         (folder / name).mkdir(parents=True)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
-    (folder / "configs" / "inference.json").write_text(json.dumps(INFERENCE))
+    (folder / "configs" / "inference.json").write_text(json.dumps({**INFERENCE, **settings}))
     (folder / "configs" / "metadata.json").write_text(json.dumps({"version": version}))
     return folder
 

@@ -11,6 +11,9 @@ AIR_HU = -1024
 HIGHEST_HU = 3071
 """Twelve-bit CT ends here; metal beyond it says nothing more."""
 
+LOWEST_PADDING_HU = -2040
+"""A little above -2048, which scanners write where they did not look, as others do -2000 or -3024."""
+
 MIN_SLICES = 3
 
 
@@ -36,10 +39,19 @@ def require_ct(volume: Volume) -> Array:
 
 
 def _require_hounsfield(voxels: Array) -> None:
-    """Tell CT from anything else by what every body has: soft tissue around 0 HU, and air or fat below it."""
+    """Tell CT from anything else by what every body has: soft tissue around 0 HU, and air or fat below it.
+
+    Nothing is less dense than air; only padding, which is one value, lies below.
+    """
     sample = voxels[::2, ::2, ::2]
+    below_air = np.mean((sample > max(LOWEST_PADDING_HU, sample.min())) & (sample < -1100))
     soft_tissue = np.mean((sample > -200) & (sample < 300))
     fat_or_air = np.mean((sample > -1020) & (sample < -40))
+    if below_air > 0.01:
+        raise ExpertError(
+            "The values are not Hounsfield units: many lie below that of air.",
+            "Choose a CT; if this is one, its rescale intercept was applied twice: import the DICOM again.",
+        )
     if soft_tissue < 0.01:
         raise ExpertError(
             "No body tissue was found: almost no voxel lies between -200 and 300 HU.",

@@ -136,6 +136,15 @@ def test_lost_rescale_intercept_is_named(abdomen_ct: Volume) -> None:
     assert "Hounsfield" in refused(shifted) or "tissue" in refused(shifted)
 
 
+@pytest.mark.parametrize("padding", [-2000, -2048, -3024])
+def test_any_padding_outside_the_field_of_view_is_taken_for_air(
+    run: Run, abdomen_ct: Volume, padding: int
+) -> None:
+    padded = abdomen_ct.voxels.copy()
+    padded[:8] = padding
+    assert run(abdomen_ct.with_voxels(padded), "body").labelmap.voxels.any()
+
+
 def test_noise_around_zero_is_no_body() -> None:
     assert refused(np.random.default_rng(2).normal(-400, 300, (60, 60, 30)).astype(np.int16))
 

@@ -214,3 +214,28 @@ class CrampedExperts(ThresholdExperts):
         if self._tasks == 1:
             raise MemoryError
         super().handle(request, emit, is_cancelled)
+
+
+class CallsExperts(SlowModel):
+    """A model's worker that calls the expert which the question names after "call "."""
+
+    def handle(self, request: Any, emit: Emit, is_cancelled: IsCancelled) -> None:
+        if isinstance(request, Prepare):
+            super().handle(request, emit, is_cancelled)
+            return
+        message = request.messages[-1]
+        called = message.text.rpartition("call ")[2] if message.role == "user" else ""
+        emit(f"<{called}>" if called else "Done.")
+        emit(ReplyEnd("stop", 1, 1))
+
+
+@dataclass(frozen=True)
+class LoadExpertsWithLittleMemory:
+    """Makes the experts' own worker on a device that has a gigabyte free."""
+
+    def __call__(self) -> Worker:
+        from inference_backend.experts.registry import installed_experts
+        from inference_backend.runtime.expert_worker import ExpertWorker
+        from inference_backend.runtime.loaded_experts import LoadedExperts
+
+        return ExpertWorker(installed_experts(), "cpu", LoadedExperts("cpu", lambda: 10**9))

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 MARKED = 255
 """The label value of a structure that was marked by points and has no name."""
 
+NO_CONFIGURATION = (
+    f"Its weights come without {INFERENCE}, which says how scans are prepared for them (the edition "
+    "MONAI/VISTA3D-HF has none). Put that file of the bundle MONAI/vista3d beside them, or fetch the whole "
+    "bundle: python3 setup_backend.py weights download VISTA3D."
+)
+
 
 class Vista3d(Expert):
     """The published CT expert.
@@ -68,10 +74,12 @@ class Vista3d(Expert):
 
     @property
     def unavailable_because(self) -> str:
-        reason = why_not(self._weights, INFERENCE)
-        if not reason and weights_file(self._weights.folder()) is None:
-            reason = "Its folder holds no weights. Fetch them again."
-        return reason
+        if reason := why_not(self._weights):
+            return reason
+        folder = self._weights.folder()
+        if weights_file(folder) is None:
+            return "Its folder holds no weights. Fetch them again."
+        return "" if (folder / INFERENCE).is_file() else NO_CONFIGURATION
 
     def load(self, device: str) -> None:
         self._model = self._load_model(self._weights.folder(), device)

@@ -150,14 +150,14 @@ def published_names(golden: Path) -> dict[str, int]:
 
 
 def in_vista3d_labels(labels: np.ndarray, structures: Path, names: dict[str, int]) -> np.ndarray:
-    """TotalSegmentator's labels, whose numbers are the rows of a table, in VISTA3D's numbering by name."""
+    """Labels that a table names, in VISTA3D's numbering by name."""
     by_words = {_words(name): label for name, label in names.items()}
     by_words[_words("urinary bladder")] = names["bladder"]
     with structures.open(newline="") as file:
-        rows = [row["structure"] for row in csv.DictReader(file) if row["group"] != "test"]
+        listed = {int(row["id"]): row["structure"] for row in csv.DictReader(file)}
     table = np.zeros(256, np.uint8)
     for value in np.unique(labels[labels > 0]):
-        table[value] = by_words[_words(rows[value - 1])]
+        table[value] = by_words[_words(listed[int(value)])]
     return table[labels]
 
 

@@ -50,7 +50,7 @@ def piece_of_ct(abdomen_ct: Volume) -> Volume:
 
 @pytest.fixture(scope="session")
 def vista3d_labels(data_folder: Path, golden: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """TotalSegmentator's numbering to VISTA3D's."""
+    """The numbering of the chest CT's labels, TotalSegmentator's with one more row, to VISTA3D's."""
     structures, names = data_folder / "reference" / "structures.csv", published_names(golden)
     return lambda labels: in_vista3d_labels(labels, structures, names)
 
@@ -67,7 +67,8 @@ def chest_labels(
 def abdomen_labels(
     abdomen_ct: Volume, abdomen_reference: np.ndarray, vista3d_labels: Callable[[np.ndarray], np.ndarray]
 ) -> Volume:
-    return abdomen_ct.with_voxels(vista3d_labels(abdomen_reference))
+    costal_cartilages = abdomen_reference == 117
+    return abdomen_ct.with_voxels(vista3d_labels(np.where(costal_cartilages, 118, abdomen_reference)))
 
 
 @pytest.fixture(scope="session")

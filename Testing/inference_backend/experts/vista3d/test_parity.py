@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -119,9 +120,10 @@ def test_the_hugging_face_editions_weights_are_read_too(bundle: Path, tmp_path: 
         {f"network.{key}": tensor for key, tensor in released.items()},
         tmp_path / "vista3d_pretrained_model" / "model.safetensors",
     )
-    (tmp_path / "configs" / "inference.json").write_bytes(
-        (bundle / "configs" / "inference.json").read_bytes()
-    )
+    alone = Vista3d(WeightsAt(tmp_path)).unavailable_because
+    assert "configs/inference.json" in alone
+    assert "weights download VISTA3D" in alone
+    shutil.copy(bundle / "configs" / "inference.json", tmp_path / "configs")
     assert not Vista3d(WeightsAt(tmp_path)).unavailable_because
     network = Vista3dModel(tmp_path, "cpu").network
     assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in released.items())

@@ -31,7 +31,7 @@ class ModulePanels:
         self.messages = MessageBar(ui.messageBar, ui.messageLabel, ui.messageClose)
         self.chat = ChatPanel(session, self.messages)
         self.segments = SegmentList(session.scan_scene, self.messages)
-        self.report = ReportPanel(session, self.messages)
+        self.report = ReportPanel(session.report, self.messages)
         self.behind = BehindPanel(session.presenter, self.messages)
         self.connection = ConnectionPanel(session.connection, session.host)
         for tab, widget in (
@@ -80,6 +80,7 @@ class ModulePanels:
     def close(self) -> None:
         """Let go of keys, timers, views and the backend's news."""
         self.chat.close()
+        self.report.close()
         self.connection.close()
 
     def _name_tabs(self, count: int) -> None:

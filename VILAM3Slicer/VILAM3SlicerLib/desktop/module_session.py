@@ -13,6 +13,7 @@ from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
 from VILAM3SlicerLib.scene.view_watch import ViewWatch
 from VILAM3SlicerLib.viewer.discussion import Discussion
+from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 _REFRESH_SECONDS = 0.05
@@ -35,6 +36,7 @@ class ModuleSession:
         self.scan_scene = ScanScene(scene, app_logic, host)
         self.presenter = Presenter(connection.transport, self.scan_scene, host)
         self.discussion = Discussion(self.presenter, self.scan_scene, scene)
+        self.report = ReportDesk(self.presenter, self.scan_scene, scene)
         self.on_refresh: Callable[[], None] = lambda: None
         self.on_views: Callable[[], None] = lambda: None
         self.on_model: Callable[[ViewMode], None] = lambda _mode: None
@@ -143,7 +145,7 @@ class ModuleSession:
         if status is not None:
             self.presenter.max_question = status.max_prompt_characters or self.presenter.max_question
             if status.model is not None and status.model != self._model:
-                self._model = status.model
+                self._model = self.report.model = status.model
                 self._choose_mode()
         self.plan_refresh()
 

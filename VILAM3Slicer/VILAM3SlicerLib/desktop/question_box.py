@@ -8,19 +8,7 @@ from typing import Any
 import qt
 
 from VILAM3SlicerLib.chat.recall import Recall
-
-
-class _Keys(qt.QObject):  # type: ignore[misc] # Qt has no types
-    """Looks at the keys that the box is about to get; ``take(key, shift)`` tells whether one is used up."""
-
-    def __init__(self, take: Callable[[int, bool], bool]) -> None:
-        super().__init__()
-        self._take = take
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
-        if event.type() != qt.QEvent.KeyPress:
-            return False
-        return self._take(int(event.key()), bool(event.modifiers() & qt.Qt.ShiftModifier))
+from VILAM3SlicerLib.desktop.key_filter import ENTER, KeyFilter
 
 
 class QuestionBox:
@@ -36,7 +24,7 @@ class QuestionBox:
         self._edit = edit
         self._send = send
         self._recall = Recall(questions)
-        self._keys = _Keys(self._on_key)
+        self._keys = KeyFilter(self._on_key)
         edit.installEventFilter(self._keys)
 
     @property
@@ -58,7 +46,7 @@ class QuestionBox:
         self._edit.removeEventFilter(self._keys)
 
     def _on_key(self, key: int, shift: bool) -> bool:
-        if key in (int(qt.Qt.Key_Return), int(qt.Qt.Key_Enter)) and not shift:
+        if key in ENTER and not shift:
             self._send()
             return True
         if shift or not self._may_recall():

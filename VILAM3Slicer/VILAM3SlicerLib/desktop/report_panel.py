@@ -1,68 +1,66 @@
-"""The draft report beside the images: composed from the conversation, edited by the person, exported."""
+"""The report beside the images: each sentence with its source, edited by the person, exported."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.report_composing import compose
-from VILAM3SlicerLib.chat.report_exports import ReportHead, markdown
-from VILAM3SlicerLib.chat.words import RESEARCH_USE
+from VILAM3SlicerLib.chat.report_document import SectionName
 from VILAM3SlicerLib.desktop.files import ask_file_name, write_text
+from VILAM3SlicerLib.desktop.key_filter import ENTER, KeyFilter
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import OutOfSpace
+from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 
-if TYPE_CHECKING:
-    from VILAM3SlicerLib.desktop.module_session import ModuleSession
+_OTHER: dict[SectionName, SectionName] = {"findings": "impression", "impression": "findings"}
+"""Where a sentence can be moved to."""
+
+_LAST = 1_000_000
 
 
 class ReportPanel:
-    """Follows the conversation until the person edits the text; from then on it is theirs."""
+    """A table of sections and sentences; the chosen sentence is edited in a box under it."""
 
-    def __init__(self, session: ModuleSession, messages: MessageBar) -> None:
+    def __init__(self, desk: ReportDesk, messages: MessageBar) -> None:
         self.widget, self._ui = load_ui("ReportPanel")
-        self._session = session
-        self._composed = ""
-        self._ui.composeButton.connect("clicked()", messages.guarded(self.compose))
-        self._ui.exportTextButton.connect("clicked()", messages.guarded(self._export_text))
-        self._ui.exportPdfButton.connect("clicked()", messages.guarded(self._export_pdf))
-        self._ui.exportSceneButton.connect("clicked()", messages.guarded(self.put_into_scene))
+        self._desk = desk
+        self._lines: list[tuple[SectionName, int | None]] = []
+        self._keys = KeyFilter(self._on_key, messages.guarded(self._take_over))
+        self._ui.sentenceEdit.installEventFilter(self._keys)
+        self._prepare_table()
+        for button, action in (
+            (self._ui.addButton, self._add),
+            (self._ui.removeButton, self._remove),
+            (self._ui.moveButton, self._move),
+            (self._ui.anewButton, desk.start_anew),
+            (self._ui.exportTextButton, self._export_text),
+            (self._ui.exportPdfButton, self._export_pdf),
+            (self._ui.exportSceneButton, desk.into_scene),
+        ):
+            button.connect("clicked()", messages.guarded(action))
+        desk.on_change = self._show
+        self._show()
 
     def refresh(self) -> None:
-        """Compose again where the person changed nothing."""
-        if not self._ui.reportEdit.document.modified and self._draft() != self._composed:
-            self.compose()
-        edited = self._ui.reportEdit.document.modified
-        self._ui.reportHint.text = (
-            _("Edited by you.") if edited else _("A draft that follows the conversation.")
-        )
+        """Follow the conversation."""
+        self._desk.refresh()
 
-    def compose(self) -> None:
-        """Write the draft from the conversation as it is now."""
-        self._composed = self._draft()
-        self._ui.reportEdit.setMarkdown(self._composed)
-        self._ui.reportEdit.document.setModified(False)
-
-    @property
-    def text(self) -> str:
-        """The report as it stands, with the notice of its use at its end whatever was deleted."""
-        text = str(self._ui.reportEdit.document.toMarkdown())
-        return text if RESEARCH_USE in text else f"{text}\n{RESEARCH_USE}\n"
+    def close(self) -> None:
+        """Look at no more keys."""
+        self._ui.sentenceEdit.removeEventFilter(self._keys)
 
     def write_pdf(self, path: Path) -> None:
-        """Write the report as it stands as PDF.
+        """Write the report as PDF.
 
         Raises:
             OutOfSpace: the file cannot be written.
         """
         document = qt.QTextDocument()
-        document.setMarkdown(self.text)
+        document.setHtml(self._desk.html())
         writer = qt.QPdfWriter(str(path))
         writer.setTitle(_("Draft report"))
         document.print(writer)
@@ -70,22 +68,95 @@ class ReportPanel:
         if not path.is_file() or not path.stat().st_size:
             raise OutOfSpace(f"'{path.name}' cannot be written.", "Choose another place.")
 
-    def put_into_scene(self) -> Any:
-        """Put the report as it stands into the scene; returns its text node."""
-        name = slicer.mrmlScene.GenerateUniqueName(_("Draft report"))
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
-        node.SetText(self.text)
-        return node
+    def _prepare_table(self) -> None:
+        table = self._ui.reportTable
+        table.setColumnCount(2)
+        table.setHorizontalHeaderLabels([_("Sentence"), _("Source")])
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.setWordWrap(True)
+        table.connect("itemSelectionChanged()", self._show_chosen)
 
-    def _draft(self) -> str:
-        session = self._session
-        head = ReportHead(date.today().isoformat(), session.scan_scene.facts, session.model)
-        return markdown(compose(session.presenter.turns, session.model), head)
+    def _show(self) -> None:
+        chosen = self._ui.reportTable.currentRow()
+        self._lines = []
+        self._ui.reportTable.clearSpans()
+        self._ui.reportTable.setRowCount(0)
+        for section in self._desk.document.sections:
+            self._append((section.name, None), section.title, "")
+            for place, sentence in enumerate(section.sentences):
+                self._append((section.name, place), sentence.text, sentence.source.label)
+        if 0 <= chosen < len(self._lines):
+            self._ui.reportTable.selectRow(chosen)
+        self._show_chosen()
+
+    def _append(self, line: tuple[SectionName, int | None], text: str, source: str) -> None:
+        table, row = self._ui.reportTable, len(self._lines)
+        self._lines.append(line)
+        table.insertRow(row)
+        item = qt.QTableWidgetItem(text)
+        table.setItem(row, 0, item)
+        if line[1] is None:
+            font = item.font()
+            font.setBold(True)
+            item.setFont(font)
+            table.setSpan(row, 0, 1, 2)
+        else:
+            table.setItem(row, 1, qt.QTableWidgetItem(source))
+
+    def _chosen(self) -> tuple[SectionName, int | None] | None:
+        """Section and place of the chosen sentence; the place is None for a section's title."""
+        row = self._ui.reportTable.currentRow()
+        return self._lines[row] if 0 <= row < len(self._lines) else None
+
+    def _sentence(self) -> str | None:
+        chosen = self._chosen()
+        if chosen is None or chosen[1] is None:
+            return None
+        return self._desk.document.section(chosen[0]).sentences[chosen[1]].text
+
+    def _show_chosen(self) -> None:
+        chosen, sentence = self._chosen(), self._sentence()
+        self._ui.sentenceEdit.setPlainText(sentence or "")
+        self._ui.sentenceEdit.setEnabled(sentence is not None)
+        self._ui.removeButton.setEnabled(sentence is not None)
+        self._ui.moveButton.setEnabled(sentence is not None and chosen is not None and chosen[0] in _OTHER)
+        self._ui.addButton.setEnabled(chosen is not None)
+
+    def _on_key(self, key: int, shift: bool) -> bool:
+        if key not in ENTER or shift:
+            return False
+        self._ui.reportTable.setFocus()  # leaving the box takes the change over
+        return True
+
+    def _take_over(self) -> None:
+        chosen, text = self._chosen(), str(self._ui.sentenceEdit.plainText)
+        if chosen is not None and chosen[1] is not None and text != self._sentence():
+            self._desk.edit(chosen[0], chosen[1], text)
+
+    def _add(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            place = _LAST if chosen[1] is None else chosen[1] + 1
+            self._desk.add(chosen[0], place, _("New sentence."))
+
+    def _remove(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None and chosen[1] is not None:
+            self._desk.edit(chosen[0], chosen[1], "")
+
+    def _move(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None and chosen[1] is not None and chosen[0] in _OTHER:
+            self._desk.move(chosen[0], chosen[1], _OTHER[chosen[0]])
 
     def _export_text(self) -> None:
-        path = ask_file_name(self.widget, _("Save the report"), "report.md", _("Text") + " (*.md *.txt)")
+        path = ask_file_name(self.widget, _("Save the report"), "report.txt", _("Text") + " (*.txt)")
         if path is not None:
-            write_text(path, self.text)
+            write_text(path, self._desk.text())
 
     def _export_pdf(self) -> None:
         path = ask_file_name(self.widget, _("Save the report"), "report.pdf", "PDF (*.pdf)")

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from VILAM3SlicerLib.chat.behind import BehindExpert, BehindRow, LegendRow, ReplyRow, SentImage, TimeRow
+from VILAM3SlicerLib.chat.finding_rows import FindingRow
 from VILAM3SlicerLib.chat.rows import AnswerSpan, ExpertRow, TurnRow
 from VILAM3SlicerLib.desktop.behind_html import behind_html
 from VILAM3SlicerLib.desktop.transcript_html import Look, link, read_link, turn_html, welcome_html
@@ -126,3 +127,16 @@ def test_behind_the_scenes_keeps_prompt_and_result_to_the_letter_and_each_pictur
     assert page.text.count(NASTY) == 3
     assert list(pictures.values()) == [b"sent", b"seen", b"overlay"]
     assert page.tags.count("img") == 3
+
+
+def test_a_finding_with_a_heat_map_leads_to_it_and_others_do_not():
+    findings = (
+        FindingRow("Pleural/Effusion", "0.84", 84, True, "densenet"),
+        FindingRow("Edema", "0.21", 21, False, ""),
+    )
+    expert = ExpertRow("CXR", "", "1.0", "done", "2 findings rated", 100, "1 s", "", findings)
+    page = Page(turn_html(replace(TURN, experts=(expert,)), LOOK))
+    assert ("heat", "t1/Pleural/Effusion") in [read_link(address) for address in page.links]
+    assert not [address for address in page.links if "Edema" in address]
+    assert "0.84" in page.text
+    assert "Edema" in page.text

@@ -24,7 +24,12 @@ def behind_html(row: BehindRow) -> tuple[str, Mapping[str, bytes]]:
     for expert in row.experts:
         overlay = picture(expert.overlay, "as the model was shown it") if expert.overlay else ""
         parts += _expert(expert, overlay)
+        parts += [picture(heat.png, _where(heat.finding)) for heat in expert.heat_maps if heat.png]
     return "".join(parts), pictures
+
+
+def _where(finding: str) -> str:
+    return f"{finding}: where the signs are, for the person only"
 
 
 def _times(row: BehindRow) -> str:

@@ -132,6 +132,8 @@ class ChatPanel:
             self._session.show_behind(value)
         elif what == "ask":
             self.ask(value)
+        elif what == "heat":
+            self._session.finding.toggle(*value.split("/", 1))
         elif what == "again":
             modality = self._session.scan_scene.modality
             self._session.presenter.ask_again(value, modality, self.seen.mode)

@@ -15,6 +15,7 @@ from VILAM3SlicerLib.scene.view_watch import ViewWatch
 from VILAM3SlicerLib.viewer.discussion import Discussion
 from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+from VILAM3SlicerLib.viewer.shown_finding import ShownFinding
 
 _REFRESH_SECONDS = 0.05
 _TICK_SECONDS = 0.5
@@ -37,6 +38,7 @@ class ModuleSession:
         self.presenter = Presenter(connection.transport, self.scan_scene, host)
         self.discussion = Discussion(self.presenter, self.scan_scene, scene)
         self.report = ReportDesk(self.presenter, self.scan_scene, scene)
+        self.finding = ShownFinding(self.presenter, self.scan_scene)
         self.on_refresh: Callable[[], None] = lambda: None
         self.on_views: Callable[[], None] = lambda: None
         self.on_model: Callable[[ViewMode], None] = lambda _mode: None

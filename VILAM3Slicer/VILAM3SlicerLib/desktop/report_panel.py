@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -19,8 +18,6 @@ from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 _OTHER: dict[SectionName, SectionName] = {"findings": "impression", "impression": "findings"}
 """Where a sentence can be moved to."""
 
-_LAST = 1_000_000
-
 
 class ReportPanel:
     """A table of sections and sentences; the chosen sentence is edited in a box under it."""
@@ -29,6 +26,7 @@ class ReportPanel:
         self.widget, self._ui = load_ui("ReportPanel")
         self._desk = desk
         self._lines: list[tuple[SectionName, int | None]] = []
+        self._shown = ""
         self._keys = KeyFilter(self._on_key, messages.guarded(self._take_over))
         self._ui.sentenceEdit.installEventFilter(self._keys)
         self._prepare_table()
@@ -81,7 +79,29 @@ class ReportPanel:
         table.connect("itemSelectionChanged()", self._show_chosen)
 
     def _show(self) -> None:
-        chosen = self._ui.reportTable.currentRow()
+        """Fill the table anew; what is being typed about a sentence goes on being about that sentence."""
+        edit, row = self._ui.sentenceEdit, self._ui.reportTable.currentRow()
+        chosen, shown = self._chosen(), self._shown
+        typed = str(edit.plainText) if edit.hasFocus() and str(edit.plainText) != shown else None
+        self._fill()
+        again = self._find(chosen[0], shown) if chosen is not None and chosen[1] is not None else row
+        if again is None and typed is None:
+            again = min(row, len(self._lines) - 1)
+        self._ui.reportTable.setCurrentCell(-1 if again is None else again, 0)
+        self._show_chosen()
+        if typed is not None and again is not None:
+            edit.setPlainText(typed)
+            edit.moveCursor(qt.QTextCursor.End)
+
+    def _find(self, section: SectionName, text: str) -> int | None:
+        """The line of a sentence, None where it is gone."""
+        sentences = self._desk.document.section(section).sentences
+        for row, (name, place) in enumerate(self._lines):
+            if name == section and place is not None and sentences[place].text == text:
+                return row
+        return None
+
+    def _fill(self) -> None:
         self._lines = []
         self._ui.reportTable.clearSpans()
         self._ui.reportTable.setRowCount(0)
@@ -89,9 +109,6 @@ class ReportPanel:
             self._append((section.name, None), section.title, "")
             for place, sentence in enumerate(section.sentences):
                 self._append((section.name, place), sentence.text, sentence.source.label)
-        if 0 <= chosen < len(self._lines):
-            self._ui.reportTable.selectRow(chosen)
-        self._show_chosen()
 
     def _append(self, line: tuple[SectionName, int | None], text: str, source: str) -> None:
         table, row = self._ui.reportTable, len(self._lines)
@@ -120,7 +137,8 @@ class ReportPanel:
 
     def _show_chosen(self) -> None:
         chosen, sentence = self._chosen(), self._sentence()
-        self._ui.sentenceEdit.setPlainText(sentence or "")
+        self._shown = sentence or ""
+        self._ui.sentenceEdit.setPlainText(self._shown)
         self._ui.sentenceEdit.setEnabled(sentence is not None)
         self._ui.removeButton.setEnabled(sentence is not None)
         self._ui.moveButton.setEnabled(sentence is not None and chosen is not None and chosen[0] in _OTHER)
@@ -140,8 +158,12 @@ class ReportPanel:
     def _add(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            place = _LAST if chosen[1] is None else chosen[1] + 1
+            sentences = self._desk.document.section(chosen[0]).sentences
+            place = len(sentences) if chosen[1] is None else chosen[1] + 1
             self._desk.add(chosen[0], place, _("New sentence."))
+            self._ui.reportTable.setCurrentCell(self._lines.index((chosen[0], place)), 0)
+            self._ui.sentenceEdit.setFocus()
+            self._ui.sentenceEdit.selectAll()
 
     def _remove(self) -> None:
         chosen = self._chosen()

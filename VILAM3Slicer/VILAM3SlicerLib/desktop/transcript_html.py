@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote, unquote
 
+from VILAM3SlicerLib.chat.finding_rows import FindingRow
 from VILAM3SlicerLib.chat.rows import AnswerSpan, ExpertRow, TurnRow
 
 SCHEME = "vilam3"
@@ -53,7 +54,7 @@ def welcome_html(title: str, hint: str, examples: Iterable[str], look: Look) -> 
 def turn_html(row: TurnRow, look: Look) -> str:
     """One turn, without what changes each second: progress has a place of its own."""
     parts = [_question(row, look)]
-    parts += [_expert(expert, look) for expert in row.experts if expert.state != "running"]
+    parts += [_expert(expert, row.id, look) for expert in row.experts if expert.state != "running"]
     if row.paragraphs:
         parts.append(f"<p>{''.join(_span(span, look) for span in row.paragraphs)}</p>")
     parts += [_quiet(notice, look) for notice in row.notices]
@@ -81,10 +82,29 @@ def _question(row: TurnRow, look: Look) -> str:
     return f"{head}<tr>{image}{words}</tr></table>"
 
 
-def _expert(expert: ExpertRow, look: Look) -> str:
+def _expert(expert: ExpertRow, turn_id: str, look: Look) -> str:
     name = f"{expert.name} {expert.arguments}".strip()
     colour = look.trouble if expert.state == "failed" else look.quiet
-    return f'<p style="color:{colour}">{_STATES[expert.state]} {_text(name)}: {_text(expert.detail)}</p>'
+    words = f'<p style="color:{colour}">{_STATES[expert.state]} {_text(name)}: {_text(expert.detail)}</p>'
+    return words + _findings(expert.findings, turn_id, look)
+
+
+def _findings(findings: Sequence[FindingRow], turn_id: str, look: Look) -> str:
+    """A table of what was rated; those with a heat map lead to it."""
+    if not findings:
+        return ""
+    lines = "".join(
+        f'<tr><td>{_finding(one, turn_id, look)}</td><td align="right">{one.probability}</td></tr>'
+        for one in findings
+    )
+    hint = _quiet("From 0.50 on the model is told yes. A click shows where, another hides it.", look)
+    return f'<table cellpadding="2">{lines}</table>{hint}'
+
+
+def _finding(finding: FindingRow, turn_id: str, look: Look) -> str:
+    name = _anchor("heat", f"{turn_id}/{finding.name}", finding.name, look.link) if finding.source else ""
+    words = name or _text(finding.name)
+    return f"<b>{words}</b>" if finding.likely else words
 
 
 def _span(span: AnswerSpan, look: Look) -> str:

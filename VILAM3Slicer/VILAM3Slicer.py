@@ -127,13 +127,15 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.session.open()
 
     def cleanup(self):
+        """Called when the application ends, and when the module is unloaded or reloaded."""
+        if self.session is None:
+            return
+        slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.setParameterNode(None)
         self.removeObservers()
-        slicer.app.disconnect("aboutToQuit()", self.cleanup)
-        if self.session is not None:
-            self._settingsPage.close()
-            self.panels.close()
-            self.session.close()
+        self._settingsPage.close()
+        self.panels.close()
+        self.session.close()
         self.session = self.panels = self._settingsPage = None
 
     def enter(self):

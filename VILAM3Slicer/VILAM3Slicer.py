@@ -94,6 +94,7 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panels = None
         self.session = None
         self._settingsPage = None
+        self._isShowingScan = False
         self._parameterNode = None
         self._parameterNodeGuiTag = None
 
@@ -173,6 +174,8 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onParameterChanged(self, caller=None, event=None):
         """The person chose another scan or kind of image."""
+        if self._isShowingScan:
+            return
         self.session.show(self._parameterNode.scan)
         if self._parameterNode.scan is self.session.scan_scene.node:
             self.session.set_modality(self._parameterNode.modality)
@@ -180,8 +183,10 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showScan(self):
         """Another scan is talked about: show which."""
         if self._parameterNode:
+            self._isShowingScan = True
             self._parameterNode.scan = self.session.scan_scene.node
             self._parameterNode.modality = self.session.scan_scene.modality
+            self._isShowingScan = False
 
 
 class VILAM3SlicerLogic(ScriptedLoadableModuleLogic):

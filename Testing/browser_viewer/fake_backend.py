@@ -42,6 +42,8 @@ from VILAM3SlicerLib.protocol.messages import BackendStatus, ModelDescription
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd, encode_nrrd
 
 KEY = "test-key"
+MANY = 117
+"""Structures that are found where a question asks for many: as many as VISTA3D knows."""
 STRONGEST = (5, 2)
 """Column and row of the heat map's strongest pixel."""
 
@@ -209,10 +211,11 @@ class FakeBackend:
         for step in range(5):
             progress = ExpertProgress("c1", step / 5, f"Looking for the lungs ({step + 1} of 5)")
             await turn.say(turn_id, progress, self.pause * 4)
-        result = await asyncio.to_thread(self._find_lungs, volume, image)
+        find = self._find_many if "many" in question.lower() else self._find_lungs
+        result = await asyncio.to_thread(find, volume, image)
         await turn.say(turn_id, result)
         await turn.say(turn_id, _prompt(1, question + result.feedback_text, image))
-        left, right = (segment.volume_ml for segment in result.segments)
+        left, right = (segment.volume_ml for segment in result.segments[:2])
         words = f"The left lung measures {left:.0f} mL and the right lung {right:.0f} mL. It is shown in red."
         await self._speak(turn, turn_id, 1, words)
 
@@ -245,6 +248,23 @@ class FakeBackend:
         for word in words.split(" "):
             await turn.say(turn_id, Text(step, word + " "), self.pause)
         await turn.say(turn_id, Answer(step, words, "stop", 100, len(words.split()), MODEL.name, 1.0))
+
+    def _find_many(self, name: str, image: str) -> ExpertResult:
+        """As many structures as VISTA3D knows, in slabs of a labelmap of the scan's size."""
+        volume = self.volumes[name]
+        i, j, k = volume.shape
+        slabs = np.arange(k) * MANY // k + 1
+        labels = np.zeros((k, j, i), np.uint8)
+        labels[:, j // 4 : -j // 4, i // 4 : -i // 4] = slabs[:, None, None]
+        result = encode_nrrd(NrrdVolume("uint8", volume.shape, volume.ijk_to_ras, labels.tobytes()), True)
+        self._results[content_hash(result)[:12]] = result
+        segments = tuple(
+            SegmentInfo(f"structure {value}", (value,), "", int((labels == value).sum()), 1.0, None)
+            for value in range(1, MANY + 1)
+        )
+        return ExpertResult(
+            "c1", "CT_TISSUE", "1.0", "everything", 1.2, "Many.", image, content_hash(result)[:12], segments
+        )
 
     def _find_lungs(self, name: str, image: str) -> ExpertResult:
         """Air within a box around the middle, split between left and right: enough to look at."""

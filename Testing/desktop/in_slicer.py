@@ -15,6 +15,7 @@ import qt
 import slicer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from heavy_steps import HeavyCourse
 from steps import Course
 
 STEP_MS, TICK_MS = 20, 5
@@ -52,7 +53,8 @@ class Run:
         self.task = task
         self.watch = Watch()
         self.checks = []
-        self._steps = Course(self).steps()
+        course = HeavyCourse if task["course"] == "heavy" else Course
+        self._steps = course(self).steps()
         self._wait = None
         self._deadline = 0.0
         self._timer = qt.QTimer()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "VILAM3Slicer")]
 KEY = "a-key-for-this-run-only"
 PATIENCE = 900.0
 """Seconds that the whole run in Slicer may take."""
@@ -28,6 +29,8 @@ PATIENCE = 900.0
 
 class Backend:
     """The demo backend, started again at the same address when Slicer has killed it."""
+
+    key = KEY
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -61,6 +64,30 @@ class Backend:
             self._process.wait(30)
 
 
+class ScriptedBackend:
+    """The backend that answers from a script, for measuring the front end alone."""
+
+    def __init__(self) -> None:
+        from Testing.browser_viewer.fake_backend import KEY as SCRIPTED_KEY
+        from Testing.browser_viewer.fake_backend import FakeBackend
+
+        self.key = SCRIPTED_KEY
+        self._backend = FakeBackend(pause=0.02)
+
+    @property
+    def url(self) -> str:
+        return self._backend.url
+
+    def start(self) -> None:
+        self._backend.start()
+
+    def start_again_if_killed(self) -> None:
+        """Nobody kills it."""
+
+    def stop(self) -> None:
+        self._backend.stop()
+
+
 def slicer_command(slicer: str) -> list[str]:
     """Slicer with the module from its folder, and the script that it is to run."""
     command = [slicer, "--no-splash", "--ignore-slicerrc", "--disable-settings"]
@@ -71,15 +98,25 @@ def slicer_command(slicer: str) -> list[str]:
     return ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", *command]
 
 
-def run(slicer: str, scan: Path, output: Path) -> dict[str, Any]:
-    """Do it all; what was checked and measured."""
+def run(slicer: str, scan: Path, output: Path, course: str = "visit") -> dict[str, Any]:
+    """Do it all; what was checked and measured. The course is ``visit`` or ``heavy``."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vilam3-desktop-") as name:
         folder = Path(name)
-        backend = Backend(folder)
+        backend = ScriptedBackend() if course == "heavy" else Backend(folder)
         backend.start()
+        task = {
+            "course": course,
+            "url": backend.url,
+            "key": backend.key,
+            "scan": str(scan),
+            "output": str(output),
+            "backend": str(folder / "backend.json"),
+        }
+        (folder / "task.json").write_text(json.dumps(task))
+        (output / "report.json").unlink(missing_ok=True)
         try:
-            _run_slicer(slicer, scan, output, folder, backend)
+            _run_slicer(slicer, folder, backend, output / "slicer.log")
         finally:
             backend.stop()
     report = output / "report.json"
@@ -89,22 +126,13 @@ def run(slicer: str, scan: Path, output: Path) -> dict[str, Any]:
     return result
 
 
-def _run_slicer(slicer: str, scan: Path, output: Path, folder: Path, backend: Backend) -> None:
-    task = {
-        "url": backend.url,
-        "key": KEY,
-        "scan": str(scan),
-        "output": str(output),
-        "backend": str(folder / "backend.json"),
-    }
-    (folder / "task.json").write_text(json.dumps(task))
-    (output / "report.json").unlink(missing_ok=True)
+def _run_slicer(slicer: str, folder: Path, backend: Backend | ScriptedBackend, log_file: Path) -> None:
     home = folder / "home"
     home.mkdir()
     environment = {**os.environ, "HOME": str(home), "VILAM3_DESKTOP_TASK": str(folder / "task.json")}
     environment.pop("PYTHONPATH", None)
     environment.pop("PYTHONHOME", None)
-    with (output / "slicer.log").open("w") as log:
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             slicer_command(slicer), env=environment, stdout=log, stderr=subprocess.STDOUT
         )
@@ -122,11 +150,13 @@ def main() -> int:
     parser.add_argument("--slicer", default=shutil.which("Slicer"), help="the executable of 3D Slicer")
     scan = REPOSITORY / ".cache" / "data" / "chest_ct" / "cxr.nii.gz"
     parser.add_argument("--scan", type=Path, default=scan, help="a CT; the one of the set-up if left out")
+    parser.add_argument("--heavy", action="store_true", help="measure stalls with a large scan instead")
     parser.add_argument("--output", type=Path, required=True, help="folder for pictures and report")
     arguments = parser.parse_args()
     if arguments.slicer is None:
         parser.error("There is no Slicer on the path; name one with --slicer.")
-    report = run(arguments.slicer, arguments.scan.resolve(), arguments.output.resolve())
+    course = "heavy" if arguments.heavy else "visit"
+    report = run(arguments.slicer, arguments.scan.resolve(), arguments.output.resolve(), course)
     for check in report["checks"]:
         print("ok  " if check["ok"] else "FAIL", check["name"], check["detail"])
     for step, stall in report.get("stalls_ms", {}).items():

@@ -58,6 +58,9 @@ class Course:
         yield lambda: self.widget.panels is not None, SHORT
         self.run.watch.begin("")
         self.run.picture("1_opened")
+        yield from self._connect()
+
+    def _connect(self):
         connection = self.session.connection
         connection.settings.change(address=self.run.task["url"], key=self.run.task["key"], remember_key="")
         connection.connect()

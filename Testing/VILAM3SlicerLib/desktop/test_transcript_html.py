@@ -104,9 +104,13 @@ def test_only_an_ended_turn_can_be_asked_again():
     assert "again" not in [read_link(address)[0] for address in Page(turn_html(running, LOOK)).links]
 
 
-def test_examples_are_links_that_ask():
-    page = Page(welcome_html("Ask", "hint", ["Segment <all>."], LOOK))
-    assert [read_link(address) for address in page.links] == [("ask", "Segment <all>.")]
+def test_a_welcome_offers_what_can_be_done():
+    page = Page(
+        welcome_html(
+            "Ask", "hint", [("ask", "Segment <all>.", "Segment <all>."), ("backend", "", "Start")], LOOK
+        )
+    )
+    assert [read_link(address) for address in page.links] == [("ask", "Segment <all>."), ("backend", "")]
 
 
 def test_behind_the_scenes_keeps_prompt_and_result_to_the_letter_and_each_picture():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
@@ -132,20 +132,26 @@ class ChatPanel:
             self._session.show_behind(value)
         elif what == "ask":
             self.ask(value)
+        elif what == "backend":
+            self._session.show_backend()
         elif what == "heat":
             self._session.finding.toggle(*value.split("/", 1))
         elif what == "again":
             modality = self._session.scan_scene.modality
             self._session.presenter.ask_again(value, modality, self.seen.mode)
 
-    def _welcome(self) -> Any:
+    def _welcome(self) -> str:
         scan_scene, state = self._session.scan_scene, self._session.connection.state
         look = look_of(self._ui.transcriptBrowser.palette)
+        is_ready = state.phase == "ready"
+        offers = (
+            [] if is_ready else [("backend", "", _("No backend is ready: install, start or connect one"))]
+        )
         if scan_scene.node is None:
             hint = _("Load a scan, for example a sample of the module Sample Data, and ask about it here.")
-            return welcome_html(_("Open a scan to begin"), hint, (), look)
+            return welcome_html(_("Open a scan to begin"), hint, offers, look)
         hint = _("The answer comes from a model that may call an expert to segment the whole scan.")
         experts = state.status.experts if state.status is not None else ()
-        return welcome_html(
-            _("Ask about this scan"), hint, example_questions(scan_scene.modality, experts), look
-        )
+        questions = example_questions(scan_scene.modality, experts) if is_ready else ()
+        offers += [("ask", text, text) for text in questions]
+        return welcome_html(_("Ask about this scan"), hint, offers, look)

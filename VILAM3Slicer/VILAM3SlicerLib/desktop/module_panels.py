@@ -47,6 +47,7 @@ class ModulePanels:
         session.on_model = self.chat.seen.set_mode
         session.on_trouble = self.messages.tell
         session.show_behind = self.show_behind
+        session.show_backend = self.show_backend
         ui.tabs.setTabToolTip(_BEHIND, _("Behind the scenes: prompts, images and results to the letter"))
         ui.tabs.connect("currentChanged(int)", lambda _index: self.refresh())
 

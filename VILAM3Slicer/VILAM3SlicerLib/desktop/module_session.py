@@ -27,7 +27,7 @@ class ModuleSession:
     Set by the panels: ``on_refresh`` (something changed; called at most every 50 ms), ``on_views`` (a slice
     view shows something else), ``on_model`` (another model answers; gets the mode it is shown images in),
     ``on_scan`` (another scan is talked about), ``on_trouble`` (something went wrong outside a click),
-    ``show_behind`` (show this turn from behind).
+    ``show_behind`` (show this turn from behind), ``show_backend`` (show what can be done about the backend).
     """
 
     def __init__(self, scene: Any, app_logic: Any, connection: Connection, host: QtHost) -> None:
@@ -45,6 +45,7 @@ class ModuleSession:
         self.on_scan: Callable[[], None] = lambda: None
         self.on_trouble: Callable[[VilaM3Error], None] = lambda _error: None
         self.show_behind: Callable[[str], None] = lambda _turn_id: None
+        self.show_backend: Callable[[], None] = lambda: None
         self._model: ModelDescription | None = None
         self._planned = False
         self._views_changed = False

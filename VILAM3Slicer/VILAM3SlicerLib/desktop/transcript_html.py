@@ -43,12 +43,17 @@ def image_name(turn_id: str) -> str:
     return link("image", turn_id)
 
 
-def welcome_html(title: str, hint: str, examples: Iterable[str], look: Look) -> str:
-    """What stands in place of a conversation that has not begun."""
-    questions = "".join(
-        f'<p style="margin-left:12px">{_anchor("ask", text, text, look.link)}</p>' for text in examples
+def welcome_html(title: str, hint: str, offers: Iterable[tuple[str, str, str]], look: Look) -> str:
+    """What stands in place of a conversation that has not begun.
+
+    Args:
+        offers: what can be done: what a link is for, its value and its words.
+    """
+    links = "".join(
+        f'<p style="margin-left:12px">{_anchor(what, value, words, look.link)}</p>'
+        for what, value, words in offers
     )
-    return f"<p><b>{escape(title)}</b></p>{_quiet(hint, look)}{questions}"
+    return f"<p><b>{escape(title)}</b></p>{_quiet(hint, look)}{links}"
 
 
 def turn_html(row: TurnRow, look: Look) -> str:
@@ -62,8 +67,9 @@ def turn_html(row: TurnRow, look: Look) -> str:
         parts.append(_quiet(row.activity or "Stopped.", look))
     if row.error is not None:
         again = "" if row.running else " " + _anchor("again", row.id, "Ask again", look.link)
+        backend = _anchor("backend", "", "Backend", look.link)
         words = f"{_text(row.error.message)}<br>{_text(row.error.hint)}"
-        parts.append(f'<p style="color:{look.trouble}">{words}{again}</p>')
+        parts.append(f'<p style="color:{look.trouble}">{words}{again} · {backend}</p>')
     if not row.running:
         source = f"{row.source} · {row.elapsed}" if row.source else row.elapsed
         behind = _anchor("behind", row.id, "Behind the scenes", look.link)

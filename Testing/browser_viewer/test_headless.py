@@ -77,6 +77,19 @@ def test_an_answer_without_an_expert_says_what_could_not_be_made(run, tmp_path):
     assert not (tmp_path / "out" / "view.png").exists()
 
 
+def test_findings_become_a_picture_with_the_strongest_heat_map(run, tmp_path, data_folder):
+    radiograph = data_folder / "radiograph" / "RG1_UNCR.dcm"
+    if not radiograph.is_file():
+        pytest.skip("the radiograph is not there: python3 setup_backend.py test fetches it")
+    done = run("What does this x-ray show?", **{"--volume": str(radiograph)})
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    folder = tmp_path / "out"
+    assert coloured_share(np.asarray(Image.open(folder / "view.png").convert("RGB"))) > 0.002
+    (turn,) = json.loads((folder / "transcript.json").read_text())["turns"]
+    assert (folder / turn["experts"][0]["heat_maps"]["effusion"]).read_bytes().startswith(b"\x89PNG")
+    assert "effusion: 0.82" in (folder / "report.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [

@@ -29,6 +29,7 @@ from browser_viewer.overview import LegendLine, compose_overview
 from browser_viewer.parent import end_with
 from browser_viewer.slicer_views import TITLES, OffscreenViews, add_scan, create_slicer, prepare_rendering
 from browser_viewer.terminal import TerminalView
+from VILAM3SlicerLib.chat.finding_rows import turn_findings
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.report_composing import compose
 from VILAM3SlicerLib.chat.report_exports import ReportHead, markdown
@@ -40,6 +41,7 @@ from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
 from VILAM3SlicerLib.scene.flat_scans import view_of
 from VILAM3SlicerLib.scene.measurements import to_csv
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+from VILAM3SlicerLib.viewer.shown_finding import ShownFinding
 
 PANEL = (600, 800)
 """Rows and columns of one view in view.png."""
@@ -135,6 +137,11 @@ class HeadlessRun:
             scene.go_to(max(scene.measurements(), key=lambda one: one.volume_ml).segment_id)
             views.fit_threed()
             self._picture(scene, views, status).save(folder / VIEW)
+        elif turn.findings:
+            strongest = next((row.name for row in turn_findings(turn) if row.source), "")
+            if strongest:
+                ShownFinding(presenter, scene).toggle(turn.turn_id, strongest)
+            self._picture(scene, views, status).save(folder / VIEW)
         return self._verdict(turn, check_outputs(folder, PANEL))
 
     def _picture(self, scene: ScanScene, views: OffscreenViews, status: BackendStatus) -> Image.Image:
@@ -152,6 +159,9 @@ class HeadlessRun:
             return EXIT_FAILED
         if not problems:
             self._terminal.say(f"Written to {folder}: view, segmentation, measurements, report, transcript.")
+            return EXIT_DONE
+        if turn.findings and not turn.segments and TRANSCRIPT not in [problem.file for problem in problems]:
+            self._terminal.say(f"Written to {folder}: view with a heat map, report, transcript.")
             return EXIT_DONE
         if not turn.segments:
             self._terminal.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from VILAM3SlicerLib.chat.turn import Turn
 from VILAM3SlicerLib.protocol.events import ExpertResult
 
 LIKELY = 0.5
@@ -22,6 +23,11 @@ class FindingRow:
     percent: int
     likely: bool
     source: str
+
+
+def turn_findings(turn: Turn) -> tuple[FindingRow, ...]:
+    """Those of a whole turn, expert by expert."""
+    return tuple(row for run in turn.experts if run.result for row in finding_rows(run.result))
 
 
 def finding_rows(result: ExpertResult) -> tuple[FindingRow, ...]:

@@ -13,6 +13,7 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertCalled,
     ExpertFailed,
     ExpertResult,
+    Finding,
     HeatMap,
     LegendEntry,
     Notice,
@@ -128,6 +129,11 @@ class Turn:
     def segments(self) -> tuple[SegmentInfo, ...]:
         """The segments that experts found in this turn, in the order in which they came."""
         return tuple(segment for run in self.experts if run.result for segment in run.result.segments)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings that experts rated in this turn."""
+        return tuple(finding for run in self.experts if run.result for finding in run.result.findings)
 
     def heat_map(self, finding: str) -> HeatMap | None:
         """Where an expert of this turn saw a finding; None where it did not say."""

@@ -24,7 +24,14 @@ from VILAM3SlicerLib.protocol.events import (
     Prompt,
     Text,
 )
-from VILAM3SlicerLib.protocol.messages import IDENTITY, MriSequence, TurnContext, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import (
+    IDENTITY,
+    BoxRegion,
+    MriSequence,
+    PointPrompt,
+    TurnContext,
+    ViewGeometry,
+)
 
 CARDS = compose_cards([VISTA3D])
 QUESTION = Message("user", "Find the liver.", (b"slice",))
@@ -175,6 +182,23 @@ def test_placeholders_match_the_images_whatever_the_person_typed(
 ) -> None:
     (prompt,) = of_kind(ask(scripted_model("Yes."), Message("user", text, (b"i",) * images)), Prompt)
     assert prompt.text.count("<image>") == placeholders
+
+
+def test_points_and_box_of_the_question_reach_the_expert(
+    scripted_model: Any, liver_experts: Any, kept_images: Any
+) -> None:
+    points = (PointPrompt((1.0, 2.0, 3.0)), PointPrompt((4.0, 5.0, 6.0), is_positive=False))
+    context = TurnContext("t", "s", "volume", "CT", points=points, box=BoxRegion(IDENTITY))
+    turn = Turn((QUESTION,), context)
+    model = scripted_model("<VISTA3D(liver)>", "Here.")
+
+    async def run() -> None:
+        async for _ in Conversation(model, liver_experts, kept_images).run(turn):
+            pass
+
+    asyncio.run(run())
+    (call,) = liver_experts.calls
+    assert (call.points, call.box) == (points, BoxRegion(IDENTITY))
 
 
 def test_images_of_four_sequences_are_named_in_their_order(

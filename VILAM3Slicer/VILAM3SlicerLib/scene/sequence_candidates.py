@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import slicer
@@ -16,7 +16,9 @@ SERIES_DESCRIPTION = "DICOM.SeriesDescription"
 """Attribute of a volume node, or of its subject hierarchy item, with DICOM's own words for the series."""
 
 
-def sequence_candidates(scene: Any, patients: Mapping[str, str]) -> tuple[SequenceCandidate, ...]:
+def sequence_candidates(
+    scene: Any, patients: Mapping[str, str], modality_of: Callable[[Any, Any], str] = guess_modality
+) -> tuple[SequenceCandidate, ...]:
     """What may be an MRI sequence; volumes known to be something else are left out.
 
     The key of a candidate is its node's ID.
@@ -24,16 +26,18 @@ def sequence_candidates(scene: Any, patients: Mapping[str, str]) -> tuple[Sequen
     Args:
         patients: for the IDs of volume nodes whose files told of a patient something that is equal for one
             patient's volumes; Slicer's own DICOM import tells it through the subject hierarchy.
+        modality_of: takes the scene and a volume node, as ``guess_modality``, which looks at its voxels.
     """
-    return tuple(_candidate(scene, node, patients) for node in volume_nodes(scene) if _may_be(scene, node))
+    nodes = [node for node in volume_nodes(scene) if _may_be(scene, node, modality_of)]
+    return tuple(_candidate(scene, node, patients) for node in nodes)
 
 
-def _may_be(scene: Any, node: Any) -> bool:
+def _may_be(scene: Any, node: Any, modality_of: Callable[[Any, Any], str]) -> bool:
     try:
         check_volume(node)
     except UnsupportedVolume:
         return False
-    return guess_modality(scene, node) in ("MRI", UNKNOWN)
+    return modality_of(scene, node) in ("MRI", UNKNOWN)
 
 
 def _candidate(scene: Any, node: Any, patients: Mapping[str, str]) -> SequenceCandidate:

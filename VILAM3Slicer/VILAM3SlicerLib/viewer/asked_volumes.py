@@ -11,6 +11,7 @@ from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedSequence, Pa
 from VILAM3SlicerLib.chat.mri_study import ChosenSequence, MriStudy
 from VILAM3SlicerLib.protocol.messages import StoredRange
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
 from VILAM3SlicerLib.scene.stored_range import stored_range
 from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
@@ -31,6 +32,7 @@ class AskedVolumes:
         self._scene = scene
         self._host = host
         self._packed: dict[str, tuple[object, PackedVolume]] = {}
+        self._modalities: dict[str, tuple[object, str]] = {}
         self._is_planned = False
         events = slicer.vtkMRMLScene
         self._observers = [
@@ -47,7 +49,8 @@ class AskedVolumes:
         """Look for volumes that may be sequences; packed ones that are gone are forgotten."""
         self._is_planned = False
         self._packed = {key: one for key, one in self._packed.items() if self.node(key) is not None}
-        self.study.offer(sequence_candidates(self._scene, self.patients))
+        self._modalities = {key: one for key, one in self._modalities.items() if self.node(key) is not None}
+        self.study.offer(sequence_candidates(self._scene, self.patients, self._modality))
 
     def sequences(self, node: Any, modality: str) -> list[tuple[ChosenSequence, Any]]:
         """The study that a scan belongs to, with the volume nodes; empty for a scan of another kind.
@@ -100,6 +103,14 @@ class AskedVolumes:
     def node(self, key: str) -> Any:
         """The volume node that a candidate's key names, None where it is gone."""
         return self._scene.GetNodeByID(key)
+
+    def _modality(self, scene: Any, node: Any) -> str:
+        """What a volume is, found once for its voxels and name: the voxels take a while."""
+        key, state = node.GetID(), (node.GetMTime(), node.GetImageData().GetMTime())
+        known = self._modalities.get(key)
+        if known is None or known[0] != state:
+            self._modalities[key] = known = (state, guess_modality(scene, node))
+        return known[1]
 
     def _plan(self, *_: object) -> None:
         """Soon: a node that is being added has no voxels yet, and often several come at once."""

@@ -1,4 +1,4 @@
-"""A study through the experts' worker and the conversation: pictures, prompt, labels, what the model reads."""
+"""A study through the experts' worker and the conversation: pictures, prompt, labels, words."""
 
 from __future__ import annotations
 

@@ -96,6 +96,23 @@ def capture_all(
     return views
 
 
+def capture_slice(node: Any, frame_node: Any, world: Sequence[float], modality: str) -> CapturedView:
+    """The whole axial slice through a place, in the published window; no view is needed.
+
+    Args:
+        frame_node: the volume in whose RAS frame it is told where the slice lies.
+        world: world RAS in mm; the nearest slice where it lies outside.
+
+    Raises:
+        UnsupportedVolume: see ``volumes.check_volume``.
+    """
+    check_volume(node)
+    picture = publish(node, transform_point(world_to_ras(node), world), modality)
+    if node is not frame_node:
+        picture = replace(picture, pixel_to_ras=to_frame_of(frame_node, node) @ picture.pixel_to_ras)
+    return CapturedView(png_bytes(picture.pixels), _geometry(picture, "published", None))
+
+
 def _picture(
     view: SliceView, node: Any, mode: ViewMode, modality: str, box_to_world: Affine | None
 ) -> Picture:

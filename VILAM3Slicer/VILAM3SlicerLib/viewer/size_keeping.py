@@ -36,9 +36,14 @@ class SizeKeeping:
         self._counted = counted
         self._volume: Any = None
         self._known: dict[str, Measurement] = {}
-        self._round = 0
+        self._round = self._done = 0
         self._watched: Any = None
         self._observers: list[int] = []
+
+    @property
+    def is_measuring(self) -> bool:
+        """Whether sizes are measured, or are to be soon."""
+        return self._done != self._round
 
     def of(self, segment_id: str) -> Measurement | None:
         """What was measured last, None where nothing was yet."""
@@ -56,7 +61,7 @@ class SizeKeeping:
 
     def close(self) -> None:
         """Measure no more."""
-        self._round += 1
+        self._round = self._done = self._round + 1
         self._observe(None)
 
     def _plan(self, seconds: float) -> None:
@@ -85,6 +90,7 @@ class SizeKeeping:
             self._host.later(_STEP_SECONDS, lambda: self._go_on(number, steps))
 
     def _keep(self, measured: list[Measurement]) -> None:
+        self._done = self._round
         self._known = {one.segment_id: one for one in measured}
         node = self._segmentation()
         self._counted.forget_all_but(layers_of(node) if node is not None else ())

@@ -1,6 +1,6 @@
 """How well and how fast the CT tissue expert works: prints a table.
 
-    python Testing/benchmarks/ct_tissue.py [DATA_FOLDER]
+    python -m Testing.benchmarks.ct_tissue [DATA_FOLDER]
 
 Dice and 95 % Hausdorff distance (the larger of the two directions) against the labels that came with the
 scans, each next to that of a bare threshold; processor seconds and peak memory. The expert was made with the
@@ -21,13 +21,12 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK
-from scipy.ndimage import binary_erosion, find_objects
-from scipy.spatial import KDTree
 
 from inference_backend.experts.ct_tissue import create
 from inference_backend.experts.interface import ExpertRequest
 from inference_backend.imaging.orientation import closest_ras
 from inference_backend.imaging.volume import Volume
+from Testing.benchmarks.expert_table import dice, hausdorff_95
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 BONES = (*range(25, 51), *range(69, 79), 91, *range(92, 117))
@@ -127,21 +126,6 @@ def read_dicom(folder: Path) -> Volume:
     matrix = np.diag([-across, -down, step, 1.0])  # LPS to RAS
     matrix[:3, 3] = np.array(first.GetOrigin()) * [-1, -1, 1]
     return Volume(voxels.astype(np.int16), matrix)
-
-
-def dice(found: np.ndarray, reference: np.ndarray) -> float:
-    return 2 * float((found & reference).sum()) / max(1.0, float(found.sum() + reference.sum()))
-
-
-def hausdorff_95(found: np.ndarray, reference: np.ndarray, spacing: np.ndarray) -> float:
-    """In mm, between the outermost voxels of both; infinite where one is empty."""
-    if not (found.any() and reference.any()):
-        return float("inf")
-    (box,) = find_objects((found | reference).astype(np.uint8))
-    surfaces = [np.argwhere(mask & ~binary_erosion(mask)) * spacing for mask in (found[box], reference[box])]
-    one, other = (KDTree(points) for points in surfaces)
-    ways = (other.query(surfaces[0])[0], one.query(surfaces[1])[0])
-    return float(max(np.percentile(way, 95) for way in ways))
 
 
 def agreement(found: np.ndarray, reference: np.ndarray, volume: Volume) -> str:

@@ -1,15 +1,12 @@
 """BraTS on a whole brain in four sequences next to the bundle's own steps: time, device memory, agreement.
 
-    python -m Testing.benchmarks.expert_rows_brats --device cuda
-
-Without ``--weights`` the network has random weights of the released size (4.7 million parameters, windows of
+Without released weights the network has random ones of the released size (4.7 million parameters, windows of
 240x240x160): time and memory are the real ones. The brain is simulated from tissue maps in the size of the
-BraTS data, 240x240x155 at 1 mm; ``--quick`` takes a small network and a part of it.
+BraTS data, 240x240x155 at 1 mm; a quick run takes a small network and a part of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from inference_backend.experts.precision import half_precision
 from inference_backend.experts.state_dict import fill, read_state_dict
 from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
-from Testing.benchmarks.experts import GIB, Measured, measured
+from Testing.benchmarks.expert_table import Measured, Options, Row, measured
 from Testing.inference_backend.experts.brats.bundle import INFERENCE, write_bundle
 from Testing.inference_backend.experts.brats.simulated_study import simulated, tissue_maps
 from VILAM3SlicerLib.protocol.mri_sequences import ROLES
@@ -105,21 +102,11 @@ def compare(device: str, data: Path, quick: bool, weights: Path | None = None) -
     return fast, peer
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--data", type=Path, default=Path(".cache/data"))
-    parser.add_argument("--weights", type=Path, help="a released bundle; random weights without it")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    fast, peer = compare(options.device, options.data, options.quick, options.weights)
+def rows(options: Options) -> list[Row]:
+    """One line."""
+    fast, peer = compare(options.device, options.data, options.quick, options.weights.get("BRATS"))
     shape = "x".join(map(str, fast.labels.shape))
-    print(f"BRATS, four sequences of {shape}, {options.device}, torch {torch.__version__}")
-    for name, result in (("this program", fast), ("the bundle", peer)):
-        peak = "-" if result.peak is None else f"{result.peak / GIB:.1f} GiB"
-        print(f"{name:14} {result.seconds:9.1f} s  peak {peak}")
-    print(f"labels agree at {np.mean(fast.labels == peer.labels):.4%} of the voxels")
-
-
-if __name__ == "__main__":
-    main()
+    same = float(np.mean(fast.labels == peer.labels))
+    return [
+        Row("BRATS", f"four sequences, {shape}", fast, peer_name="the bundle's steps", peer=peer, same=same)
+    ]

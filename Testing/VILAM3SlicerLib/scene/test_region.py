@@ -90,6 +90,20 @@ def test_a_box_in_the_whole_slice_is_a_part_of_that_slice(make_volume, make_view
     assert 0 < rows * columns < pixels(whole).size / 2
 
 
+def test_a_part_of_the_whole_slice_is_cut_out_in_the_world(
+    make_volume, make_view, put_under_transform
+) -> None:
+    node = make_volume(ramp(), CENTRED)
+    moved = np.eye(4)
+    moved[:3, 3] = (8, -5, 1)
+    put_under_transform(node, moved)
+    part = capture(make_view(node), "published", "CT", box_to_world=BOX)
+    world = nibabel.affines.apply_affine(moved, places(part.geometry))
+    assert np.abs(world[..., 0]).max() <= 6
+    assert np.abs(world[..., 1]).max() <= 4
+    assert world.shape[:2] == (9, 13)
+
+
 def test_a_tilted_box_has_the_rectangle_around_its_cut() -> None:
     tilted = affine(rotation(0, 0, 45), (10.0, 10.0, 10.0), (0.0, 0.0, 0.0))
     half = 5 * np.sqrt(2)

@@ -94,6 +94,19 @@ def test_another_sequence_may_be_looked_at_without_leaving_the_conversation(talk
     assert context["volume"] == context["sequences"][3]["volume"]
 
 
+def test_a_sequence_registered_by_a_transform_is_sent_where_it_is_seen(
+    talk, study, put_under_transform
+) -> None:
+    moved = np.eye(4)
+    moved[:3, 3] = (3, -2, 1)
+    put_under_transform(study["T1"], moved)
+    _, context = ask(talk)
+    sent = {volume.sha256: decode_nrrd(b"".join(volume.pieces)) for volume in talk.transport.volumes}
+    t1c, t1 = (np.array(sent[one["volume"]].ijk_to_ras).reshape(4, 4) for one in context["sequences"][:2])
+    np.testing.assert_allclose(t1, moved @ MATRIX, atol=1e-9)
+    np.testing.assert_array_equal(t1c, MATRIX)
+
+
 def test_a_scan_beside_the_study_is_asked_about_alone(talk, study, make_volume, make_view) -> None:
     adc = make_volume(np.ones(SHAPE, np.int16), MATRIX, "adc")
     make_view(adc, name="Green")

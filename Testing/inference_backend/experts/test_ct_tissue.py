@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from inference_backend.experts.ct_tissue import create
 from inference_backend.experts.ct_tissue.structures import ARGUMENTS
 from inference_backend.experts.interface import ExpertRequest, Segmentation
 from inference_backend.imaging.volume import Volume
-from Testing.inference_backend.experts.storage import ORDERS, stored_as, tilted
+from Testing.inference_backend.experts.simple_itk import itk_image, sampled, slanting
+from Testing.inference_backend.experts.storage import ORDERS, every, stored_as, tilted
 from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError, InvalidRequest
 
 Run = Callable[[Volume, str], Segmentation]
@@ -36,6 +38,29 @@ def test_any_storage_order_gives_the_same_labels_in_the_same_place(
 
 def test_a_tilted_patient_has_the_same_lungs(run: Run, abdomen_ct: Volume, abdomen_lungs: np.ndarray) -> None:
     np.testing.assert_array_equal(run(tilted(abdomen_ct), "lungs").labelmap.voxels, abdomen_lungs)
+
+
+def test_a_scan_that_stands_aslant_in_the_patient_has_the_reference_lungs(
+    run: Run, chest_ct: Volume, chest_reference: np.ndarray
+) -> None:
+    """The chest, whose lungs the scan does not cut: beside the scan there is nothing but air."""
+    volume = slanting(every(chest_ct, 3, 3, 1))
+    image = itk_image(chest_reference, chest_ct.ijk_to_ras)
+    nearest = SimpleITK.sitkNearestNeighbor
+    reference = sampled(image, volume.voxels.shape, volume.ijk_to_ras, nearest, 0)
+    found = run(volume, "lungs").labelmap.voxels
+    for label, lobes in ((1, (10, 11)), (2, (12, 13, 14))):
+        assert dice(found == label, np.isin(reference, lobes)) >= 0.95
+
+
+@pytest.mark.parametrize("argument", ["lungs", "bone", "body"])
+def test_a_table_in_view_changes_nothing(run: Run, abdomen_ct: Volume, argument: str) -> None:
+    """In this scan the table lies within the five rearmost rows of voxels, free of the body."""
+    assert (abdomen_ct.voxels[:, :5] > -300).any()
+    bare = abdomen_ct.voxels.copy()
+    bare[:, :5] = -1024
+    with_table = run(abdomen_ct, argument).labelmap.voxels > 0
+    assert dice(with_table, run(abdomen_ct.with_voxels(bare), argument).labelmap.voxels > 0) > 0.99
 
 
 PARTS = {

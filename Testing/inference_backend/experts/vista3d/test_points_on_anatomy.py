@@ -16,15 +16,9 @@ import torch
 from scipy import ndimage
 
 from inference_backend.imaging.volume import Volume
+from Testing.inference_backend.experts.simple_itk import itk_image, sampled, slanting
 from Testing.inference_backend.experts.storage import stored_as
-from Testing.inference_backend.experts.vista3d.anatomy import (
-    Anatomy,
-    Knowing,
-    dice,
-    itk_image,
-    sampled,
-    slanting,
-)
+from Testing.inference_backend.experts.vista3d.anatomy import Anatomy, Knowing, dice
 from Testing.inference_backend.experts.vista3d.conftest import segmented
 from VILAM3SlicerLib.protocol.errors import ExpertError
 from VILAM3SlicerLib.protocol.messages import PointPrompt

@@ -20,16 +20,14 @@ from inference_backend.conversation.model_cards import VISTA3D
 from inference_backend.experts.interface import Segmentation
 from inference_backend.experts.measurement import measure
 from inference_backend.imaging.volume import Volume
+from Testing.inference_backend.experts.simple_itk import itk_image, sampled, slanting
 from Testing.inference_backend.experts.storage import ORDERS, cropped, every, stored_as, tilted
 from Testing.inference_backend.experts.vista3d.anatomy import (
     Anatomy,
     Knowing,
     MakeKnowing,
     dice,
-    itk_image,
     published_names,
-    sampled,
-    slanting,
 )
 from Testing.inference_backend.experts.vista3d.bundle import INFERENCE
 from Testing.inference_backend.experts.vista3d.conftest import SPACING, segmented

@@ -21,8 +21,9 @@ from inference_backend.conversation.interfaces import View
 from inference_backend.experts.feedback import Feedback, feedback
 from inference_backend.experts.interface import Segmentation
 from inference_backend.imaging.volume import Volume
+from Testing.inference_backend.experts.simple_itk import itk_image
 from Testing.inference_backend.experts.storage import stored_as
-from Testing.inference_backend.experts.vista3d.anatomy import Knowing, itk_image, published_names
+from Testing.inference_backend.experts.vista3d.anatomy import Knowing, published_names
 from Testing.inference_backend.experts.vista3d.conftest import segmented
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
 

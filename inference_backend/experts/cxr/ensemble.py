@@ -65,12 +65,28 @@ class Member:
         """How many findings it was trained on."""
         return sum(map(bool, self.labels))
 
+    @property
+    def last_layers(self) -> tuple[Any, Any]:
+        """The layer whose output is pooled, and the linear one behind the pooling."""
+        names = ("layer4", "fc") if self.name == RESNET else ("class_layers.relu", "class_layers.out")
+        features, linear = (self.network.get_submodule(name) for name in names)
+        return features, linear
+
     def probabilities(self, picture: Any) -> list[float]:
         """For a tensor (1, 1, resolution, resolution); 0.5 is the operating point, and what is not known."""
+        return self.look(picture)[0]
+
+    def look(self, picture: Any) -> tuple[list[float], Any]:
+        """The probabilities, and the features (1, channels, rows, columns) that they were pooled from."""
         import torch
 
-        outputs = torch.sigmoid(self.network(picture).float())[0].tolist()
-        return [_around_half(*pair) for pair in zip(outputs, self.thresholds, strict=True)]
+        found: list[Any] = []
+        hook = self.last_layers[0].register_forward_hook(lambda *run: found.append(run[2]))
+        try:
+            outputs = torch.sigmoid(self.network(picture).float())[0].tolist()
+        finally:
+            hook.remove()
+        return [_around_half(*pair) for pair in zip(outputs, self.thresholds, strict=True)], found[0]
 
 
 class Ensemble:

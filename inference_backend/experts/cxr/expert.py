@@ -80,19 +80,19 @@ class Cxr(Expert):
         ensemble = self._loaded()
         radiograph = read_radiograph(request.volume, request.modality, request.stored_range)
         pictures = ensemble.pictures(radiograph.pixels)
-        outputs = {}
+        outputs, features = {}, {}
         for number, member in enumerate(ensemble.members):
             if is_cancelled():
                 raise Cancelled("The expert was stopped.")
             report_progress(number / len(ensemble.members), f"model {number + 1} of {len(ensemble.members)}")
             with torch.no_grad():
-                outputs[member.name] = member.probabilities(pictures[member.resolution])
+                outputs[member.name], features[member.name] = member.look(pictures[member.resolution])
         votes = ensemble.vote(outputs, self._as_published)
         findings = tuple(Finding(_told(name), votes[name]) for name in sorted(votes))
-        return Findings(findings, tuple(self._heat_maps(ensemble, radiograph, pictures)))
+        return Findings(findings, tuple(self._heat_maps(ensemble, radiograph, features)))
 
     def _heat_maps(
-        self, ensemble: Ensemble, radiograph: Radiograph, pictures: Mapping[int, Any]
+        self, ensemble: Ensemble, radiograph: Radiograph, features: Mapping[str, Any]
     ) -> Iterator[FindingHeat]:
         """A map for each finding that anything speaks for, by one of the models that vote on it."""
         chosen: dict[str, list[int]] = {}
@@ -103,7 +103,7 @@ class Cxr(Expert):
         for member in ensemble.members:
             places = chosen.get(member.name, [])
             if places:
-                raw = activation_maps(member, pictures[member.resolution], places)
+                raw = activation_maps(member, features[member.name], places)
                 yield from _drawn(member.name, places, raw, radiograph)
 
     def _loaded(self) -> Ensemble:

@@ -12,37 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from inference_backend.experts.cxr.ensemble import RESNET, Member
+from inference_backend.experts.cxr.ensemble import Member
 from inference_backend.imaging.volume import Affine, Array
 
 _FINER = 8
 """How much finer the shown map is than the network's last layer (7x7 or 16x16)."""
 
 
-def activation_maps(member: Member, picture: Any, places: Sequence[int]) -> Array:
+def activation_maps(member: Member, features: Any, places: Sequence[int]) -> Array:
     """The raw maps of some outputs, shape (outputs, rows, columns) of the network's last layer.
 
     Their mean and the output's bias make up the output.
 
     Args:
-        picture: tensor (1, 1, resolution, resolution).
+        features: see ``Member.look``.
         places: which of the network's outputs.
     """
     import torch
     from monai.visualize import CAM
     from torch import nn
 
-    last, out = ("layer4", "fc") if member.name == RESNET else ("class_layers.relu", "class_layers.out")
-    linear: Any = member.network.get_submodule(out)
-    features = _output_of(member.network, last, picture)
-    head = nn.Sequential(
-        OrderedDict(
-            seen=nn.Identity(),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flat=nn.Flatten(),
-            out=linear,
-        )
-    )
+    linear = member.last_layers[1]
+    layers = {"seen": nn.Identity(), "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "out": linear}
+    head = nn.Sequential(OrderedDict(layers))
     cam = CAM(head, target_layers="seen", fc_layers="out", postprocessing=lambda map_: map_)
     with torch.no_grad():
         maps = cam(features.expand(len(places), -1, -1, -1), class_idx=torch.tensor(places))
@@ -70,17 +62,3 @@ def pixels_of_map(square_to_ras: Affine, side: int, pixels: int) -> Affine:
     scale[:2, 3] = (step - 1) / 2
     matrix: Affine = square_to_ras @ scale
     return matrix
-
-
-def _output_of(network: Any, layer: str, picture: Any) -> Any:
-    """What a layer gives in the network's ordinary run."""
-    import torch
-
-    found: list[Any] = []
-    hook = network.get_submodule(layer).register_forward_hook(lambda *run: found.append(run[2]))
-    try:
-        with torch.no_grad():
-            network(picture)
-    finally:
-        hook.remove()
-    return found[0]

@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
@@ -15,22 +16,24 @@ import torch
 from torch import nn
 
 from inference_backend.conversation.model_cards import CXR
+from inference_backend.experts.cxr import VOTE_VARIABLE, create
 from inference_backend.experts.cxr.convert import convert, main
 from inference_backend.experts.cxr.ensemble import (
     FINDINGS,
     MEMBERS,
     RESNET,
     Ensemble,
-    as_monai_names,
     empty_network,
     member,
 )
 from inference_backend.experts.cxr.expert import Cxr
 from inference_backend.experts.feedback import feedback
-from inference_backend.experts.interface import ExpertRequest
+from inference_backend.experts.interface import ENTRY_POINT_GROUP, ExpertRequest
+from inference_backend.experts.registry import registry_of
 from inference_backend.experts.state_dict import read_state_dict
 from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
+from Testing.inference_backend.experts.cxr.released import released_names
 from VILAM3SlicerLib.protocol.errors import ExpertError
 
 SHOWN = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -122,16 +125,6 @@ def test_networks_compute_what_the_library_computes(name: str) -> None:
         np.testing.assert_allclose(one.probabilities(picture), expected["probabilities"], atol=1e-3)
 
 
-def released_names(network: torch.nn.Module, name: str) -> dict[str, str]:
-    """The released name of each of a network's tensors."""
-    keys = list(network.state_dict())
-    if name == RESNET:
-        return dict(zip(keys, keys, strict=True))
-    released = [key.replace(".layers.", ".").replace("class_layers.out", "classifier") for key in keys]
-    assert list(as_monai_names(dict.fromkeys(released))) == keys  # type: ignore[arg-type]
-    return dict(zip(keys, released, strict=True))
-
-
 def fill_with_waves(tensors: dict[str, torch.Tensor], released: dict[str, str]) -> None:
     """Weights that two programs can make alike: sine waves, numbered by the released names."""
     for number, key in enumerate(sorted(tensors, key=lambda key: released[key])):
@@ -194,3 +187,20 @@ def test_a_pickled_model_of_the_library_becomes_plain_tensors(
 def test_unconverted_weights_are_told_with_the_command(tmp_path: Path) -> None:
     assert "weights convert CXR" in Cxr(WeightsAt(tmp_path)).unavailable_because
     assert Cxr(WeightsAt(tmp_path)).card == CXR
+
+
+@pytest.mark.parametrize(
+    ("said", "version"), [("", "v1"), ("known", "v1"), ("published", "v1, published vote")]
+)
+def test_the_vote_is_chosen_in_the_environment_and_told(
+    monkeypatch: pytest.MonkeyPatch, said: str, version: str
+) -> None:
+    monkeypatch.setenv(VOTE_VARIABLE, said)
+    assert create().version == f"torchxrayvision {version}"
+
+
+def test_an_unknown_vote_is_listed_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VOTE_VARIABLE, "majority")
+    point = EntryPoint("cxr", "inference_backend.experts.cxr:create", ENTRY_POINT_GROUP)
+    (expert,) = registry_of([point]).experts
+    assert "VILAM3_CXR_VOTE is 'majority'" in expert.unavailable_because

@@ -38,7 +38,8 @@ def image() -> Volume:
 def test_all_maps_of_one_run_are_those_of_the_library(ensemble: Ensemble, name: str) -> None:
     network = ensemble.members[list(LAYERS).index(name)]
     picture = torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(1)) * 2048 - 1024
-    raw = activation_maps(network, picture, [0, 5, 17])
+    with torch.no_grad():
+        raw = activation_maps(network, network.look(picture)[1], [0, 5, 17])
     last, out = LAYERS[name]
     library = CAM(
         network.network, last, out, upsampler=lambda size: lambda map_: map_, postprocessing=lambda map_: map_

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,12 @@ import pydicom
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from browser_viewer.loading import read_scan
 from inference_backend.conversation.interfaces import Message
 from inference_backend.conversation.loop import Conversation, Turn
 from inference_backend.experts.cxr import create
-from inference_backend.experts.cxr.ensemble import FINDINGS, MEMBERS, RESNET, converted_file, empty_network
+from inference_backend.experts.cxr.ensemble import FINDINGS, MEMBERS, RESNET
 from inference_backend.experts.interface import ExpertRequest
 from inference_backend.experts.registry import ExpertRegistry
 from inference_backend.imaging.volume import Volume
@@ -34,7 +32,7 @@ from inference_backend.weights.catalogue import read_catalogue
 from inference_backend.weights.folder import WeightsFolder
 from inference_backend.weights.manifest import Manifest
 from Testing.inference_backend.conversation.conftest import KeptImages, ScriptedModel
-from Testing.inference_backend.experts.cxr.test_cxr import released_names
+from Testing.inference_backend.experts.cxr.released import write_converted
 from Testing.inference_backend.experts.vista3d.test_in_a_chat import ExpertsHere, collected
 from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.events import (
@@ -51,19 +49,9 @@ from VILAM3SlicerLib.protocol.nrrd import encode_nrrd
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights folder with CXR in it, fetched and converted; the DenseNets share one file."""
+    """A weights folder with CXR in it, fetched and converted."""
     root = tmp_path_factory.mktemp("weights")
-    folder = root / "CXR"
-    (folder / "converted").mkdir(parents=True)
-    torch.manual_seed(3)
-    for name in (MEMBERS[0], RESNET):
-        network = empty_network(name)
-        names = released_names(network, name)
-        tensors = {names[key]: tensor for key, tensor in network.state_dict().items()}
-        save_file(tensors, folder / converted_file(name))
-    for name in MEMBERS[1:]:
-        if name != RESNET:
-            os.link(folder / converted_file(MEMBERS[0]), folder / converted_file(name))
+    folder = write_converted(root / "CXR")
     Manifest("CXR", "hub", "", "2026-11-25T09:00:00+00:00", ()).write(folder)
     return root
 

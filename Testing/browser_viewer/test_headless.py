@@ -42,6 +42,26 @@ def run(fake_backend, scan_file, key_file, python_environment, tmp_path):
     return run
 
 
+def test_a_folder_of_sequences_is_asked_about_as_one_study(run, fake_backend, tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for number, name in enumerate(("flair", "t1", "t1ce", "t2"), 1):
+        voxels = np.zeros((12, 20, 20), np.int16)
+        voxels[3:9, 5:15, 5:15] = number
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(voxels), str(folder / f"{name}.nrrd"))
+    done = run("What is this?", **{"--volume": str(folder)})
+    assert done.returncode == 3, done.stdout + done.stderr[-2000:]  # no expert was called
+    context = fake_backend.requests[-1]["vilam3"]
+    assert context["modality"] == "MRI"
+    assert [one["role"] for one in context["sequences"]] == ["T1c", "T1", "T2", "FLAIR"]
+    assert context["volume"] == context["sequences"][0]["volume"]
+    highest = [
+        max(np.frombuffer(fake_backend.volumes[one["volume"]].voxels, np.int16))
+        for one in context["sequences"]
+    ]
+    assert highest == [3, 2, 4, 1]
+
+
 def test_a_segmentation_becomes_five_true_files(run, scan_file, tmp_path):
     done = run("Segment the lungs.")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

@@ -17,7 +17,6 @@ from browser_viewer.slicer_views import prepare_rendering
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, VilaM3Error
 
 if TYPE_CHECKING:
-    from browser_viewer.loading import Scan
     from browser_viewer.page import ViewerPage
     from browser_viewer.page_guard import PageGuard
     from browser_viewer.page_opening import ScanOpening
@@ -107,12 +106,7 @@ def _build(
     page = ViewerPage(
         server, host, slicer_app.scene, scene=scene, views=views, client=client, save_scene=save
     )
-
-    def add(scan: Scan) -> Any:
-        node = add_scan(slicer_app.scene, scan)
-        scene.volumes.patients[node.GetID()] = scan.tags.patient
-        return node
-
+    add = partial(add_scan, slicer_app.scene, patients=scene.volumes.patients)
     opening = ScanOpening(server, guard, add, partial(load_scene, slicer_app), page.show)
     build_layout(server, views.fill)
     return page, opening

@@ -92,7 +92,8 @@ class HeadlessRun:
         slicer_app = create_slicer()
         views = OffscreenViews(slicer_app, (PANEL[1], PANEL[0]))
         scene = ScanScene(slicer_app.scene, slicer_app.app_logic, self._host)
-        node, *_ = [add_scan(slicer_app.scene, scan) for scan in scans]
+        scene.default_modality = self._options.modality
+        node, *_ = [add_scan(slicer_app.scene, scan, scene.volumes.patients) for scan in scans]
         scene.check(node)
         scene.take_over(node)
         scene.asked_view = view_of(node)
@@ -194,7 +195,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="http://127.0.0.1:8741", help="address of the backend")
     parser.add_argument("--key-file", help="file with the backend's key (else the variable VILAM3_KEY)")
     parser.add_argument("--parent-pid", type=int, help="end when this process has ended")
-    parser.add_argument("--series", default="", help="which DICOM series of a folder, by its number")
+    parser.add_argument(
+        "--series",
+        default="",
+        help="which DICOM series of a folder, by its number; all: the sequences of a study",
+    )
 
 
 def _parse(arguments: list[str] | None) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,8 +65,12 @@ def quiet_vtk() -> Iterator[None]:
         vtkObject.GlobalWarningDisplayOn()
 
 
-def add_scan(scene: Any, scan: Scan) -> Any:
-    """Put a scan into the scene as a volume node with a display window; copies the voxels."""
+def add_scan(scene: Any, scan: Scan, patients: MutableMapping[str, str] | None = None) -> Any:
+    """Put a scan into the scene as a volume node with a display window; copies the voxels.
+
+    Args:
+        patients: learns whose scan it is, see ``sequence_candidates``.
+    """
     from vtkmodules.vtkCommonDataModel import vtkImageData
 
     from VILAM3SlicerLib.scene.arrays import as_vtk
@@ -89,6 +93,8 @@ def add_scan(scene: Any, scan: Scan) -> Any:
         if said:
             node.SetAttribute(attribute, said)
     tell_stored_range(node, scan.tags.stored_range)
+    if patients is not None:
+        patients[node.GetID()] = scan.tags.patient
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(0)

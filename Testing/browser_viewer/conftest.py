@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,24 +87,30 @@ def running_page(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningPage]:
     backend = FakeBackend(pause=0.02).start()
-    command = [sys.executable, "-m", "browser_viewer", "--backend", backend.url, "--key-file", str(key_file)]
-    log = (tmp_path_factory.mktemp("log") / "viewer.log").open("w")
-    process = subprocess.Popen(
-        [*command, "--volume", str(scan_file)],
-        env=python_environment,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, Path(log.name).read_text()[-2000:]
-    page = RunningPage(process, json.loads(line)["url"], backend)
-    yield page
-    process.terminate()
-    process.wait(20)
+    arguments = ["--backend", backend.url, "--key-file", str(key_file), "--volume", str(scan_file)]
+    log = tmp_path_factory.mktemp("log") / "viewer.log"
+    with viewer_process(arguments, python_environment, log) as (process, url):
+        page = RunningPage(process, url, backend)
+        yield page
     page.backend.stop()
-    log.close()
+
+
+@contextmanager
+def viewer_process(
+    arguments: list[str], environment: dict[str, str], log: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The viewer in a process of its own, and its address."""
+    command = [sys.executable, "-m", "browser_viewer", *arguments]
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, log.read_text()[-2000:]
+            yield process, json.loads(line)["url"]
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 @pytest.fixture(scope="module")  # while it lives, its event loop runs and asyncio.run does not

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from browser_viewer.overview import coloured_share
+from Testing.browser_viewer.conftest import viewer_process
 from Testing.browser_viewer.person import (
     ask,
     download,
@@ -49,7 +50,7 @@ def test_the_report_stands_beside_the_images_and_is_edited_and_exported(page, tm
     assert {"person", "expert: CT_TISSUE 1.0", "model: Scripted demo model"} == set(marks)
     page.fill("[aria-label='Findings 1']", "The left lung is <b>normal</b>.")
     page.keyboard.press("Enter")
-    first = page.locator(".report-section", has_text="Findings").locator(".source-mark").first
+    first = page.locator(".report-section").nth(1).locator(".source-mark").first
     wait_until(page, lambda: first.inner_text() == "person", "the sentence is the person's")
     page.click("[aria-label='Remove from Findings 2']")
     page.wait_for_selector("[aria-label='Findings 2']", state="detached")
@@ -98,3 +99,42 @@ def test_saved_scene_brings_conversation_links_and_segments_back(page, tmp_path)
     ask(page, "What is this?")
     wait_for_end(page)
     assert page.locator(".turn").count() == 2
+
+
+def behind(page) -> str:
+    """All that is shown behind the scenes of the last answer; its pictures must be there."""
+    last_turn(page).locator("text=Behind the scenes").click()
+    page.wait_for_selector(".sheet pre")
+    pictures = page.locator(".sheet img")
+    assert pictures.count() >= 3
+    assert pictures.evaluate_all("images => images.every(image => image.naturalWidth > 0)")
+    text = page.inner_text(".sheet")
+    page.click(".sheet >> text=Close")
+    return text
+
+
+def test_a_saved_case_is_read_again_without_a_backend(page, browser, python_environment, tmp_path):
+    """Prompt, pictures, trigger, raw result, times, report: a teacher replays a case from its file."""
+    segment(page)
+    shown = behind(page)
+    for part in ("This is a CT image.", "<CT_TISSUE(lungs)>", '"volume_ml"', "Question to end", "100 in"):
+        assert part in shown
+    page.click(".tabs >> text=Report")
+    page.fill("[aria-label='Impression 1']", "Both lungs are normal.")
+    page.keyboard.press("Enter")
+    first = page.locator(".report-section").nth(2).locator(".source-mark").first
+    wait_until(page, lambda: first.inner_text() == "person", "the sentence is the person's")
+    saved = tmp_path / "case.mrb"
+    download(page, "Scene", saved)
+    arguments = ["--backend", "http://127.0.0.1:9", "--volume", str(saved)]
+    with viewer_process(arguments, python_environment, tmp_path / "viewer.log") as (_, url):
+        other = browser.new_page(viewport={"width": 1280, "height": 720})
+        other.goto(url)
+        other.wait_for_selector(".turn .answer", timeout=60_000)
+        other.wait_for_selector(".chip.bad")
+        assert behind(other) == shown
+        assert other.locator(".segment-name").all_inner_texts() == ["left lung", "right lung"]
+        wait_until(other, lambda: coloured_share(view_pixels(other, "3D")) > 0.02, "surfaces")
+        other.click(".tabs >> text=Report")
+        assert other.input_value("[aria-label='Impression 1']") == "Both lungs are normal."
+        other.close()

@@ -104,6 +104,16 @@ def test_a_scene_without_conversation_gives_its_first_scan(app, scan, tmp_path):
     assert (node.GetName(), load_conversation(app.scene, node)) == ("chest", None)
 
 
+def test_a_name_that_slicer_cannot_save_is_given_as_one_that_it_can(app, tmp_path):
+    app.scene.Clear(0)
+    voxels = np.ones((4, 5, 6), np.int16)
+    scan = add_scan(app.scene, Scan("Smith & <Co>.nrrd", voxels, MATRIX, DisplayTags("CT", 350.0, 40.0)))
+    save_conversation(app.scene, CONVERSATION, scan)
+    save_scene(app, tmp_path / "scene.mrb")
+    (node,) = load_scene(app, tmp_path / "scene.mrb")
+    assert (node.GetName(), load_conversation(app.scene, node)) == ("Smith + <Co>.nrrd", CONVERSATION)
+
+
 def bundle(path, **files: bytes) -> None:
     with zipfile.ZipFile(path, "w") as file:
         for name, content in files.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.transcript import compose_transcript
-from VILAM3SlicerLib.protocol.errors import InvalidRequest
+from VILAM3SlicerLib.protocol.errors import InvalidRequest, SceneError
 from VILAM3SlicerLib.protocol.messages import ModelDescription
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
@@ -50,7 +50,10 @@ class Downloads:
         """
         if self._presenter.running is not None:
             raise InvalidRequest("The answer is still running.", "Save the scene when it has ended.")
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "scene.mrb"
-            self._save_scene(path)
-            return self._server.protocol.addAttachment(path.read_bytes())
+        try:
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / "scene.mrb"
+                self._save_scene(path)
+                return self._server.protocol.addAttachment(path.read_bytes())
+        except OSError as error:
+            raise SceneError(f"No file could be made: {error.strerror}.", "Free some space.") from error

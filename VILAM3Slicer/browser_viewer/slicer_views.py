@@ -76,6 +76,7 @@ def add_scan(scene: Any, scan: Scan, patients: MutableMapping[str, str] | None =
     from VILAM3SlicerLib.scene.arrays import as_vtk
     from VILAM3SlicerLib.scene.geometry import to_vtk
     from VILAM3SlicerLib.scene.modality import DICOM_MODALITY
+    from VILAM3SlicerLib.scene.scan_nodes import safe_name
     from VILAM3SlicerLib.scene.sequence_candidates import SERIES_DESCRIPTION
     from VILAM3SlicerLib.scene.stored_range import tell_stored_range
 
@@ -83,7 +84,7 @@ def add_scan(scene: Any, scan: Scan, patients: MutableMapping[str, str] | None =
     image = vtkImageData()
     image.SetDimensions(columns, rows, slices)
     image.GetPointData().SetScalars(as_vtk(scan.voxels.ravel()))
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scan.name)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", safe_name(scan.name))
     node.SetIJKToRASMatrix(to_vtk(scan.ijk_to_ras))
     node.SetAndObserveImageData(image)
     for attribute, said in (

@@ -118,7 +118,13 @@ def _translate(labels: Array, becomes: dict[int, int], result: Array) -> Steps[N
 
 
 def empty_layer(dtype: Any, volume_node: Any) -> Any:
-    """A layer of unwritten voxels; its geometry is the node's own numbers, not their product."""
+    """A layer of unwritten voxels; its geometry is the node's own numbers, not their product.
+
+    Raises:
+        SceneError: the volume has lost its voxels.
+    """
+    if volume_node.GetImageData() is None:
+        raise SceneError(f"'{volume_node.GetName()}' has no voxels any more.", "Load the scan again.")
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(volume_node.GetImageData().GetDimensions())
     image.SetSpacing(volume_node.GetSpacing())

@@ -11,6 +11,14 @@ _SCAN = "VILAM3.Scan"
 TEXT, TABLE = "vtkMRMLTextNode", "vtkMRMLTableNode"
 
 
+def safe_name(name: str) -> str:
+    """A node's name with which a scene can be saved.
+
+    Slicer 5.11 and its Core write a scene file that they cannot read where a name has an ampersand.
+    """
+    return name.replace("&", "+")
+
+
 def find_node(scene: Any, kind: str, mark: str, volume_node: Any) -> Any:
     """The node of a class and mark that belongs to a scan (None: to no scan); None where there is none."""
     wanted = volume_node.GetID() if volume_node is not None else None
@@ -20,7 +28,7 @@ def find_node(scene: Any, kind: str, mark: str, volume_node: Any) -> Any:
 
 def add_node(scene: Any, kind: str, mark: str, volume_node: Any, name: str) -> Any:
     """A new node of a class and mark that belongs to a scan."""
-    node = scene.AddNewNodeByClass(kind, scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass(kind, scene.GenerateUniqueName(safe_name(name)))
     node.SetAttribute(mark, "1")
     if volume_node is not None:
         node.SetNodeReferenceID(_SCAN, volume_node.GetID())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import slicer
@@ -12,6 +13,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.arrays import image_array
+from VILAM3SlicerLib.scene.scan_nodes import safe_name
 from VILAM3SlicerLib.scene.segment_origin import read_origin
 from VILAM3SlicerLib.scene.steps import Steps, finish
 
@@ -70,7 +72,7 @@ def adopt_segmentation(scene: Any, volume_node: Any, segmentation_node: Any) -> 
 
 def create_segmentation(scene: Any, volume_node: Any) -> Any:
     """A new node for the results about a scan."""
-    name = scene.GenerateUniqueName(f"{volume_node.GetName()} segmentation")
+    name = scene.GenerateUniqueName(safe_name(f"{volume_node.GetName()} segmentation"))
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetAttribute(_OURS, "1")
     node.CreateDefaultDisplayNodes()
@@ -166,13 +168,20 @@ def save_segmentation(scene: Any, segmentation_node: Any, path: Path) -> None:
     """Write a ``.seg.nrrd`` file: labels, names, colours and codes, in the scan's own frame.
 
     Raises:
-        SceneError: the file cannot be written.
+        SceneError: the file cannot be written; one that was there stays as it was.
     """
+    draft = path.with_name(f"{uuid4().hex}.seg.nrrd")
     storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     try:
-        storage.SetFileName(str(path))
+        storage.SetFileName(str(draft))
         storage.SetUseCompression(True)
         if not storage.WriteData(segmentation_node):
             raise SceneError(f"{path} could not be written.", "Is there room on the disk, and permission?")
+        draft.replace(path)
+    except OSError as error:
+        raise SceneError(
+            f"{path} could not be written: {error.strerror}.", "Choose another place."
+        ) from error
     finally:
         scene.RemoveNode(storage)
+        draft.unlink(missing_ok=True)

@@ -13,8 +13,9 @@ from VILAM3SlicerLib.protocol.messages import StoredRange
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
+from VILAM3SlicerLib.scene.steps import Steps
 from VILAM3SlicerLib.scene.stored_range import stored_range
-from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+from VILAM3SlicerLib.scene.volumes import VolumeHashing, hash_volume, nrrd_pieces, read_volume
 
 MRI = "MRI"
 
@@ -87,10 +88,31 @@ class AskedVolumes:
         known = self._packed.get(node.GetID())
         return known[1].sha256 if known else ""
 
+    def changed_in_steps(self, node: Any) -> Steps[bool]:
+        """Whether a scan is another one than when it was packed: other voxels, or at another place.
+
+        Voxels that were touched since are hashed again, a piece at a time.
+
+        Raises:
+            UnsupportedVolume: it is no scan any more.
+        """
+        known = self._packed.get(node.GetID())
+        volume = read_volume(node, node)
+        state = _state(node, volume)
+        if known is None or known[0] == state:
+            return False
+        hashing = VolumeHashing(volume)
+        for _ in hashing:
+            yield
+        if hashing.content_hash != known[1].sha256:
+            return True
+        self._packed[node.GetID()] = state, known[1]
+        return False
+
     def _work(self, node: Any, frame_node: Any) -> Callable[[], PackedVolume]:
         volume = read_volume(node, frame_node)
         stored = stored_range(node)
-        key, state = node.GetID(), (node.GetImageData().GetMTime(), volume.ijk_to_ras, stored)
+        key, state = node.GetID(), _state(node, volume)
 
         def work() -> PackedVolume:
             known = self._packed.get(key)
@@ -117,6 +139,11 @@ class AskedVolumes:
         if not self._is_planned:
             self._is_planned = True
             self._host.later(0.0, self.refresh)
+
+
+def _state(node: Any, volume: NrrdVolume) -> object:
+    """What changes when a scan may have become another one."""
+    return node.GetImageData().GetMTime(), volume.ijk_to_ras, stored_range(node)
 
 
 def _packed(volume: NrrdVolume, stored: StoredRange | None) -> PackedVolume:

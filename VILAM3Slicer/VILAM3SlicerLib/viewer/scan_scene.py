@@ -15,7 +15,7 @@ from VILAM3SlicerLib.chat.mri_study import MriStudy
 from VILAM3SlicerLib.chat.report_exports import ScanFacts
 from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.chat.turn import QuestionImage
-from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
@@ -223,8 +223,11 @@ class ScanScene:
 
     @property
     def surface_bounds(self) -> tuple[float, ...] | None:
-        """The box around all surfaces, see ``surfaces.surface_bounds``."""
-        return surface_bounds(self.segmentation) if self.segmentation is not None else None
+        """The box around all surfaces, see ``surfaces.surface_bounds``; None where space is bent."""
+        try:
+            return surface_bounds(self.segmentation) if self.segmentation is not None else None
+        except UnsupportedVolume:
+            return None
 
     def keep_conversation(self, archive: dict[str, Any]) -> None:
         """Keep the conversation in the scene, beside its scan; an empty one is forgotten."""
@@ -237,9 +240,19 @@ class ScanScene:
             forget_replaced(self._scene, self.node)
 
     def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> SceneWork:
-        """Put an expert's segments on the views, a piece of the work at each ``next``."""
+        """Put an expert's segments on the views, a piece of the work at each ``next``.
+
+        Raises:
+            SceneError: the scan was closed, or is another one now: by its voxels, its place or its grid.
+            UnsupportedVolume: it is no scan any more.
+        """
         if self.node is None:
             raise SceneError("The scan of this question is no longer open.")
+        if (yield from self.volumes.changed_in_steps(self.node)):
+            raise SceneError(
+                f"'{self.node.GetName()}' was changed after the question; the result does not belong to it.",
+                "Ask again.",
+            )
         origin = Origin(turn_id, result.expert, result.version)
         beside = not self.replaces_earlier
         added = yield from self._results.add_in_steps(self.node, labelmap, result.segments, origin, beside)
@@ -383,7 +396,10 @@ class ScanScene:
         Raises:
             SceneError: see ``save_segmentation``.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "segmentation.seg.nrrd"
-            self.save_segmentation(path)
-            return path.read_bytes()
+        try:
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / "segmentation.seg.nrrd"
+                self.save_segmentation(path)
+                return path.read_bytes()
+        except OSError as error:
+            raise SceneError(f"No file could be made: {error.strerror}.", "Free some space.") from error

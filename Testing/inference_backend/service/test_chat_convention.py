@@ -186,6 +186,8 @@ VIEW = {
         ({"vilam3": {"turn_id": "x", "session": ""}}, (422, "invalid_request")),
         ({"vilam3": {"turn_id": "x", "session": "s", "views": [VIEW]}}, (422, "invalid_request")),
         ({"vilam3": {"turn_id": "x", "session": "s", "views": [{"mode": "x"}]}}, (422, "invalid_request")),
+        ({"vilam3": {"turn_id": "x", "session": "s", "stored_range": [255, 0]}}, (422, "invalid_request")),
+        ({"vilam3": {"turn_id": "x", "session": "s", "stored_range": [0]}}, (422, "invalid_request")),
         (
             {"vilam3": {"turn_id": "x", "session": "s", "box": {"box_to_ras": [1.0] * 15}}},
             (422, "invalid_request"),

@@ -154,6 +154,22 @@ def test_sequences_a_millimetre_aside_or_in_thick_slices_are_taken(study: list[V
     assert notes == ("Resampled onto the grid of T1c: T1, FLAIR.",)
 
 
+def test_noise_around_the_head_changes_nothing_of_that(study: list[Volume], tissue: Volume) -> None:
+    """As scans have it before the skull is taken off."""
+    stranger = simulated(another_patient(tissue, seed=8), seed=9)
+    generator = np.random.default_rng(3)
+
+    def framed(volume: Volume) -> Volume:
+        wide = np.pad(volume.voxels, 16)
+        noise = np.abs(generator.normal(0, 20, wide.shape)).astype(np.float32)
+        return volume.with_voxels(np.where(wide == 0, noise, wide))
+
+    noisy = [framed(volume) for volume in study]
+    assert not any("fits" in note for note in read_study(named(noisy), noisy[0]).notes)
+    with pytest.raises(ExpertError, match="FLAIR and T1c do not seem to show the same brain"):
+        read_study(named([*noisy[:3], framed(stranger[3])]), noisy[0])
+
+
 def test_the_sequence_of_another_patient_in_the_same_space_is_refused(
     study: list[Volume], tissue: Volume
 ) -> None:

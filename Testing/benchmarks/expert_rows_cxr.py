@@ -1,16 +1,12 @@
 """The chest X-ray expert next to the published way: time, memory, and how far the probabilities lie apart.
 
-    python -m Testing.benchmarks.expert_rows_cxr --device cuda
-
 The published demo loads all eight models for each reply and shows each the picture by itself; here they are
-loaded once. Without ``--weights`` the networks have random weights of the released size: time and memory are
-the real ones. The picture is the radiograph of the tests, 1955x1841.
+loaded once. Without released weights the networks have random ones of the released size: time and memory
+are the real ones. The picture is the radiograph of the tests, 1955x1841.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +31,7 @@ from inference_backend.experts.interface import ExpertRequest
 from inference_backend.experts.state_dict import read_state_dict
 from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
-from Testing.benchmarks.experts import GIB, Measured, measured
+from Testing.benchmarks.expert_table import Measured, Options, Row, measured
 from Testing.inference_backend.experts.cxr.released import write_converted
 
 BITS = 15
@@ -94,20 +90,10 @@ def _warm(device: str, work: Callable[[], Any]) -> Callable[[], Any]:
     return work
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--data", type=Path, default=Path(".cache/data"))
-    parser.add_argument("--weights", type=Path, help="a folder with converted models; random without it")
-    options = parser.parse_args()
-    fast, peer = compare(options.device, options.data, options.weights)
-    print(f"CXR, one radiograph of 1955x1841, {options.device}, torch {torch.__version__}")
-    for name, result in (("this program", fast), ("published way", peer)):
-        peak = "-" if result.peak is None else f"{result.peak / GIB:.2f} GiB"
-        print(f"{name:14} {result.seconds:9.2f} s  peak {peak}")
-    print(f"probabilities differ by {np.abs(fast.labels - peer.labels).max():.1e} at most")
-    print(f"host memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
-
-
-if __name__ == "__main__":
-    main()
+def rows(options: Options) -> list[Row]:
+    """One line; the probabilities count as the same where they differ by less than 1e-4."""
+    fast, peer = compare(options.device, options.data, options.weights.get("CXR"))
+    same = float(np.mean(np.abs(fast.labels - peer.labels) < 1e-4))
+    return [
+        Row("CXR", "18 findings, 1955x1841", fast, peer_name="the demo's way", peer=peer, same=same),
+    ]

@@ -13,6 +13,8 @@ from typing import Any
 from VILAM3SlicerLib.protocol.messages import StoredRange
 
 _ATTRIBUTE = "VILAM3.StoredRange"
+_INSTANCES = "DICOM.instanceUIDs"
+"""Where Slicer's DICOM import writes which files a volume came from."""
 
 ReadTag = Callable[[str], str]
 """Takes a DICOM tag such as ``0028,0101`` and returns its value as text, empty where there is none."""
@@ -36,6 +38,17 @@ def range_of_tags(read_tag: ReadTag) -> StoredRange | None:
 def tell_stored_range(node: Any, stored: StoredRange | None) -> None:
     """Keep the range with a volume node; it is saved with the scene."""
     node.SetAttribute(_ATTRIBUTE, f"{stored[0]!r} {stored[1]!r}" if stored is not None else None)
+
+
+def tell_from_database(node: Any, instance_value: Callable[[str, str], str]) -> None:
+    """Keep what a DICOM database knows of a volume node that was loaded from a single file there.
+
+    Args:
+        instance_value: takes a SOP instance UID and a tag, as ``slicer.dicomDatabase.instanceValue`` does.
+    """
+    uids = (node.GetAttribute(_INSTANCES) or "").split()
+    if len(uids) == 1 and stored_range(node) is None:
+        tell_stored_range(node, range_of_tags(lambda tag: instance_value(uids[0], tag)))
 
 
 def stored_range(node: Any) -> StoredRange | None:

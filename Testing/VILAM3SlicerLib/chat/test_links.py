@@ -43,5 +43,10 @@ def test_a_colour_says_that_it_is_one():
     assert linked("red", SEGMENTS, LEGEND) == [Span("red", "left lung", names_colour=True)]
 
 
+def test_a_colour_that_stands_for_several_segments_names_them_all():
+    again = [*LEGEND, LegendEntry("red", (1, 0, 0), "bone")]
+    assert linked("red", SEGMENTS, again) == [Span("red", "left lung", True, sharing=("bone",))]
+
+
 def test_without_segments_there_are_no_links():
     assert linked("The left lung.", []) == [Span("The left lung.")]

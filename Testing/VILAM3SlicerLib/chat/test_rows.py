@@ -91,6 +91,13 @@ def test_answer_leads_only_to_segments_on_the_screen(called):
     assert shown.source == "Written by demo, with the result of CT_TISSUE 1.0"
 
 
+def test_a_colour_of_two_segments_tells_both(called):
+    again = LegendEntry("red", (1, 0, 0), "right lung")
+    called.say(replace(RESULT, legend=(*RESULT.legend, again)), Text(1, "It is red."))
+    (colour,) = [span for span in row(called, ON_SCREEN).paragraphs if span.stands_for]
+    assert (colour.segment, colour.stands_for) == ("left lung", "left lung or right lung")
+
+
 def test_behind_the_scenes_has_prompt_pictures_result_and_times(called):
     words = "It measures 2104 mL."
     called.host.clock += 3

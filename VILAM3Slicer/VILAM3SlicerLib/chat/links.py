@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from VILAM3SlicerLib.protocol.events import LegendEntry
 
@@ -13,12 +13,14 @@ from VILAM3SlicerLib.protocol.events import LegendEntry
 class Span:
     """A piece of an answer; ``segment`` is the segment it names, None for plain text.
 
-    ``names_colour`` is true where the text has the colour of the model's overlay instead of the name.
+    ``names_colour`` is true where the text has the colour of the model's overlay instead of the name;
+    ``sharing`` are further segments in that colour (the overlay has fifteen, used again and again).
     """
 
     text: str
     segment: str | None = None
     names_colour: bool = False
+    sharing: tuple[str, ...] = ()
 
 
 def linked(text: str, segments: Sequence[str], legend: Iterable[LegendEntry] = ()) -> list[Span]:
@@ -40,20 +42,23 @@ def linked(text: str, segments: Sequence[str], legend: Iterable[LegendEntry] = (
     for match in pattern.finditer(text):
         if match.start() > end:
             spans.append(Span(text[end : match.start()]))
-        segment, names_colour = targets[match.group(1).lower()]
-        spans.append(Span(match.group(), segment, names_colour))
+        spans.append(replace(targets[match.group(1).lower()], text=match.group()))
         end = match.end()
     return [*spans, Span(text[end:])] if end < len(text) else spans
 
 
-def _targets(segments: Sequence[str], legend: Iterable[LegendEntry]) -> dict[str, tuple[str, bool]]:
+def _targets(segments: Sequence[str], legend: Iterable[LegendEntry]) -> dict[str, Span]:
     """Lower-case words and where they lead; names win over shared endings, these over colours."""
-    targets = {entry.colour.lower(): (entry.segment, True) for entry in legend}
+    coloured: dict[str, list[str]] = {}
+    for entry in legend:
+        coloured.setdefault(entry.colour.lower(), []).append(entry.segment)
     endings: dict[str, list[str]] = {}
     for segment in segments:
         head, _, last = segment.lower().rpartition(" ")
         if head in ("left", "right"):
             endings.setdefault(last, []).append(segment)
-    targets.update({ending: (found[0], False) for ending, found in endings.items()})
-    targets.update({segment.lower(): (segment, False) for segment in segments})
-    return targets
+    return {
+        **{colour: Span("", first, True, tuple(rest)) for colour, (first, *rest) in coloured.items()},
+        **{ending: Span("", found[0]) for ending, found in endings.items()},
+        **{segment.lower(): Span("", segment) for segment in segments},
+    }

@@ -158,7 +158,7 @@ def answer_spans(turn: Turn, segments: Sequence[SegmentRow]) -> tuple[AnswerSpan
             text=span.text,
             segment=span.segment if span.segment in colours else "",
             colour=colours.get(span.segment or "", ""),
-            stands_for=(span.segment or "") if span.names_colour else "",
+            stands_for=" or ".join([span.segment or "", *span.sharing]) if span.names_colour else "",
         )
         for span in spans
     )

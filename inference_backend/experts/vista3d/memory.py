@@ -21,14 +21,15 @@ def place(shape: tuple[int, ...], window: tuple[int, int, int], device: str, lim
 
     Args:
         shape: of the preprocessed image, in voxels.
-        limit: bytes of device memory that may be used, None for what is free.
+        limit: bytes of device memory that may be used, the loaded weights among them; None for what is free.
+            One window is always computed, however little that is.
     """
     import torch
 
     if not device.startswith("cuda"):
         return Placement(1, torch.device("cpu"))
     free = torch.cuda.mem_get_info(device)[0]
-    budget = min(free, limit) if limit else free
+    budget = min(free, limit - torch.cuda.memory_allocated(device)) if limit else free
     batch, sums_fit = fit(shape, window, budget)
     return Placement(batch, torch.device(device if sums_fit else "cpu"))
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inference_backend.conversation.model_cards import VISTA3D
 from inference_backend.experts.vista3d.expert import Vista3d
 from inference_backend.experts.vista3d.model import Vista3dModel
 from inference_backend.experts.vista3d.structures import structures_asked_for
@@ -33,14 +34,19 @@ def file(piece_of_ct: Volume, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_same(found: np.ndarray, expected: Answer, looked_at: float = 1.0) -> None:
     assert len(np.unique(expected.labels)) > 1, "an empty answer proves nothing"
-    assert expected.is_certain.mean() > 0.9 * looked_at
+    assert expected.is_certain.mean() > 0.75 * looked_at  # of many random classes two are often alike
     differs = (found != expected.labels) & expected.is_certain
     assert not differs.any(), f"{differs.sum()} of {differs.size} voxels differ"
 
 
 @pytest.mark.parametrize(
     ("argument", "prompts"),
-    [("everything", EVERYTHING), ("lung tumor", [20, 23]), ("Spleen", [3]), ("organs", None)],
+    [
+        ("everything", EVERYTHING),
+        ("lung tumor", [20, 23]),
+        ("Spleen", [3]),
+        *((group, None) for group in VISTA3D.arguments if group not in ("everything", "lung tumor")),
+    ],
 )
 def test_class_prompts_give_the_bundles_labels(
     vista3d: Vista3d,

@@ -8,8 +8,10 @@ import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
-from inference_backend.experts.vista3d.memory import GIB, fit
+from inference_backend.experts import vista3d
+from inference_backend.experts.vista3d.memory import GIB, fit, place
 from inference_backend.experts.vista3d.sliding_window import Placement, Windows, segment
+from VILAM3SlicerLib.protocol.errors import InvalidRequest
 
 LABELS = (3, 200, 7, 1)
 ONE = Placement(1, torch.device("cpu"))
@@ -96,6 +98,32 @@ def test_a_person_may_stop_between_windows() -> None:
             after_batch=stop,
         )
     assert len(network.batches) == 2
+
+
+def test_memory_is_bounded_by_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked of the plan for a card with 70 GiB free; on a card itself: the benchmark."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (70 * GIB, 80 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 1 * GIB)
+    plans = [place((340, 340, 300), (128, 128, 128), "cuda", limit) for limit in (None, 17 * GIB, 8 * GIB)]
+    assert [plan.batch for plan in plans] == [4, 2, 1]
+    assert [plan.accumulate_on.type for plan in plans] == ["cuda", "cuda", "cpu"]
+
+
+@pytest.mark.parametrize(("text", "limit"), [("8", 8_000_000_000), ("", None)])
+def test_the_setting_is_read_from_the_environment(
+    text: str, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+    monkeypatch.setenv("VILAM3_VISTA3D_GB", text)
+    monkeypatch.setattr(vista3d, "Vista3d", lambda weights, memory_limit: asked.append(memory_limit))
+    vista3d.create()
+    assert asked == [limit]
+
+
+def test_a_setting_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VILAM3_VISTA3D_GB", "plenty")
+    with pytest.raises(InvalidRequest, match="plenty"):
+        vista3d.create()
 
 
 def test_less_memory_means_fewer_windows_at_once_then_sums_in_main_memory() -> None:

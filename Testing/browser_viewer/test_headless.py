@@ -107,7 +107,7 @@ def test_findings_become_a_picture_with_the_strongest_heat_map(run, tmp_path, da
     assert coloured_share(np.asarray(Image.open(folder / "view.png").convert("RGB"))) > 0.002
     (turn,) = json.loads((folder / "transcript.json").read_text())["turns"]
     assert (folder / turn["experts"][0]["heat_maps"]["effusion"]).read_bytes().startswith(b"\x89PNG")
-    assert "effusion: probability 0.82" in (folder / "report.md").read_text()
+    assert "Effusion: probability 0.82" in (folder / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 HEAVY = {"torch", "transformers", "monai", "peft"}
 SLICER_SHIPS = {"numpy", "vtk", "vtkmodules", "slicer", "slicer_core"}
-DESKTOP_SHIPS = {"qt", "SampleData"}
+DESKTOP_SHIPS = {"ctk", "qt", "SampleData"}
 
 ALLOWED = {
     "inference_backend/imaging": {"imaging", "conversation.wording"},

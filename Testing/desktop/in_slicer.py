@@ -15,6 +15,7 @@ import qt
 import slicer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from backend_steps import BackendCourse
 from heavy_steps import HeavyCourse
 from steps import Course
 
@@ -53,8 +54,8 @@ class Run:
         self.task = task
         self.watch = Watch()
         self.checks = []
-        course = HeavyCourse if task["course"] == "heavy" else Course
-        self._steps = course(self).steps()
+        courses = {"visit": Course, "heavy": HeavyCourse, "backend": BackendCourse}
+        self._steps = courses[task["course"]](self).steps()
         self._wait = None
         self._deadline = 0.0
         self._timer = qt.QTimer()

@@ -99,7 +99,7 @@ def slicer_command(slicer: str) -> list[str]:
 
 
 def run(slicer: str, scan: Path, output: Path, course: str = "visit") -> dict[str, Any]:
-    """Do it all; what was checked and measured. The course is ``visit`` or ``heavy``."""
+    """Do it all; what was checked and measured. The course is ``visit``, ``heavy`` or ``backend``."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vilam3-desktop-") as name:
         folder = Path(name)
@@ -150,13 +150,17 @@ def main() -> int:
     parser.add_argument("--slicer", default=shutil.which("Slicer"), help="the executable of 3D Slicer")
     scan = REPOSITORY / ".cache" / "data" / "chest_ct" / "cxr.nii.gz"
     parser.add_argument("--scan", type=Path, default=scan, help="a CT; the one of the set-up if left out")
-    parser.add_argument("--heavy", action="store_true", help="measure stalls with a large scan instead")
+    parser.add_argument(
+        "--course",
+        choices=("visit", "heavy", "backend"),
+        default="visit",
+        help="a whole visit (default), stalls with a large scan, or everything around the backend",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for pictures and report")
     arguments = parser.parse_args()
     if arguments.slicer is None:
         parser.error("There is no Slicer on the path; name one with --slicer.")
-    course = "heavy" if arguments.heavy else "visit"
-    report = run(arguments.slicer, arguments.scan.resolve(), arguments.output.resolve(), course)
+    report = run(arguments.slicer, arguments.scan.resolve(), arguments.output.resolve(), arguments.course)
     for check in report["checks"]:
         print("ok  " if check["ok"] else "FAIL", check["name"], check["detail"])
     for step, stall in report.get("stalls_ms", {}).items():

@@ -135,9 +135,11 @@ class _Exchange:
 
     def abort(self) -> None:
         """End it from our side."""
-        if self._reply is not None:
+        if self._is_over:
+            return
+        if self._reply is not None and self._reply.isRunning():
             self._reply.abort()
-        elif not self._is_over:
+        else:
             self.fail(connection_error("closed", self._http.address))
 
     def _watch(self, reply: Any) -> None:
@@ -255,10 +257,9 @@ def _named_proxy(text: str) -> Any:
     except ValueError:
         port = 0
     if not parts.hostname or not port:
+        named = text.rpartition("@")[2]  # without a password
         raise InvalidRequest(
-            f"The proxy {text.rpartition('@')[2]} cannot be used.",
-            "Write http://name:port.",
-            "proxy_unusable",
+            f"The proxy {named} cannot be used.", "Write http://name:port.", "proxy_unusable"
         )
     kind = qt.QNetworkProxy.Socks5Proxy if parts.scheme.startswith("socks") else qt.QNetworkProxy.HttpProxy
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

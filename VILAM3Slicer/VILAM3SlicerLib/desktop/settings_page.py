@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -13,6 +14,8 @@ from VILAM3SlicerLib.connection.consent import RecordedConsents
 from VILAM3SlicerLib.desktop.backend import scan_consents
 from VILAM3SlicerLib.desktop.connection_words import error_text
 from VILAM3SlicerLib.desktop.ui_files import load_ui
+
+_PANEL_NAME = "VILAM3SlicerSettingsPanel"
 
 
 class SettingsPage:
@@ -40,9 +43,11 @@ class SettingsPage:
         self._show_removal()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and leave the dialog."""
         self._end_listening()
         self._connection.settings.on_change.remove(self._fill)
+        self.widget.setParent(None)
+        self.widget.deleteLater()
 
     def _connect_signals(self) -> None:
         ui = self._ui
@@ -122,7 +127,20 @@ class SettingsPage:
 
 
 def register_settings_page(connection: Connection) -> SettingsPage:
-    """Add the page to the application settings; keep what is returned for as long as Slicer runs."""
+    """Show the page in the application settings; close what is returned before another is registered."""
     page = SettingsPage(connection, scan_consents())
-    slicer.app.settingsDialog().addPanel("VILAM3Slicer", page.widget)
+    _panel().layout().addWidget(page.widget)
     return page
+
+
+def _panel() -> Any:
+    """Our panel of the settings dialog, which can be added but never taken away: a reload finds it there."""
+    dialog = slicer.app.settingsDialog()
+    found = dialog.findChild(ctk.ctkSettingsPanel, _PANEL_NAME)
+    if found is not None:
+        return found
+    panel = ctk.ctkSettingsPanel()
+    panel.setObjectName(_PANEL_NAME)
+    panel.setLayout(qt.QVBoxLayout())
+    dialog.addPanel("VILAM3Slicer", panel)
+    return panel

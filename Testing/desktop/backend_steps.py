@@ -1,0 +1,161 @@
+"""The course around the backend: test, connect, send a large scan, install, start, crash, remove, settings.
+
+What is installed here is a small stand-in for the set-up, so that it takes seconds; the rest is real.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import slicer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHORT, LONG = 30.0, 120.0
+"""Seconds of patience."""
+SLICES = 600
+"""Of 512 x 512 voxels of 2 bytes: 315 MB."""
+
+
+class BackendCourse:
+    """Gives conditions to wait for; ``run`` keeps what is found."""
+
+    def __init__(self, run):
+        self.run = run
+        self.check = run.check
+
+    @property
+    def widget(self):
+        return slicer.modules.VILAM3SlicerWidget
+
+    @property
+    def connection(self):
+        return self.widget.session.connection
+
+    @property
+    def ui(self):
+        return self.widget.panels.connection._ui
+
+    def steps(self):
+        yield from self._open()
+        yield from self._test()
+        yield from self._connect()
+        yield from self._upload()
+        yield from self._weights()
+        yield from self._install()
+        yield from self._settings()
+
+    def _open(self):
+        slicer.util.selectModule("VILAM3Slicer")
+        yield lambda: self.widget.panels is not None, SHORT
+        self.widget.panels.show_backend()
+        self.run.picture("backend_1_nothing")
+        self.check("without a backend the panel offers to install or connect", self.ui.installButton.enabled)
+
+    def _test(self):
+        for address, key, words in (
+            ("http://127.0.0.1:1", "any", "Nothing listens"),
+            ("no-such-machine.invalid", "any", "No machine named"),
+            ("ftp://gpu", "any", "not how a backend is reached"),
+            (self.run.task["url"], "a wrong key of some length", "key is missing or wrong"),
+            (self.run.task["url"] + "/v1/", self.run.task["key"], ""),
+        ):
+            self.ui.addressBox.setEditText(address)
+            self.ui.keyEdit.text = key
+            self.ui.testButton.click()
+            yield lambda: "Trying" not in self.ui.reportLabel.text, SHORT
+            said = self.ui.reportLabel.text
+            good = words in said if words else "All is well" in said or "still loading" in said
+            self.check(f"Test says what is wrong with {address}", good, said)
+
+    def _connect(self):
+        self.run.watch.begin("connecting")
+        self.ui.connectButton.click()
+        yield lambda: self.connection.state.phase == "ready", LONG
+        self.run.watch.begin("")
+        self.run.picture("backend_2_connected")
+        self.check("the panel names the model", "demo" in self.ui.stateLabel.text, self.ui.stateLabel.text)
+        self.check("this machine needs no consent", not self.connection.state.consent_question)
+
+    def _upload(self):
+        from VILAM3SlicerLib.chat.interfaces import PackedVolume
+        from VILAM3SlicerLib.protocol.content_hash import volume_hash
+        from VILAM3SlicerLib.protocol.messages import IDENTITY
+        from VILAM3SlicerLib.protocol.nrrd import nrrd_header
+
+        shape = (512, 512, SLICES)
+        voxels = memoryview(os.urandom(512 * 512) * 2 * SLICES)
+        name = volume_hash("int16", shape, IDENTITY, (voxels,))
+        volume = PackedVolume(name, (nrrd_header("int16", shape, IDENTITY, "raw"), voxels))
+        told = []
+        self.run.watch.begin("sending 315 MB")
+        self.connection.transport.put_volume(volume, lambda: told.append(None), told.append)
+        yield lambda: bool(told), LONG
+        self.run.watch.begin("")
+        stall = self.run.watch.longest["sending 315 MB"]
+        self.check("a large scan goes up", told == [None], told)
+        self.check("the event loop never stalls for 50 ms meanwhile", stall < 50, f"{stall:.0f} ms")
+
+    def _weights(self):
+        self.ui.weightsToggle.click()
+        table = self.widget.panels.connection._weights._ui.table
+        yield lambda: table.rowCount > 3, SHORT
+        self.run.picture("backend_3_weights")
+        names = [table.item(row, 0).text() for row in range(table.rowCount)]
+        self.check("models and experts are listed", any("VISTA3D" in name for name in names), names)
+        self.ui.weightsToggle.click()
+        self.ui.stopButton.click()
+        yield lambda: self.connection.state.address is None, SHORT
+
+    def _install(self):
+        sys.path.insert(0, str(REPOSITORY))
+        from Testing.VILAM3SlicerLib.connection.programs import backend_python, setup_source
+        from VILAM3SlicerLib.desktop.backend import desktop_connection
+        from VILAM3SlicerLib.desktop.host import QtHost
+        from VILAM3SlicerLib.protocol import PROTOCOL_VERSION
+
+        root = Path(tempfile.mkdtemp())
+        python = backend_python(root, {"protocol_version": PROTOCOL_VERSION, "readiness": "ready"})
+        setup_source(root / "VILAM3SlicerBackend", python)
+        host = QtHost()
+        own = desktop_connection(host, root)
+        own.settings.change(folder=str(root / "backend"), python="")
+        (root / "backend").mkdir()
+        own.open()
+        own.desk.prepare()
+        yield lambda: own.state.setup == "planned" or own.state.error is not None, LONG
+        self.check("a Python of this machine is found", own.state.pythons, own.state.pythons)
+        slicer_home = str(Path(slicer.app.slicerHome).resolve())
+        outside = all(not one.path.startswith(slicer_home) for one in own.state.pythons)
+        self.check("it is not Slicer's own", outside)
+        own.desk.agree()
+        yield lambda: own.state.phase == "ready" or own.state.error is not None, LONG
+        self.check("it is installed, started and answers", own.state.phase == "ready", own.state.error)
+        (root / "crash").touch()
+        yield lambda: own.state.error is not None and not own.local.is_running, LONG
+        self.check("a crash is told with the log", "exit code 9" in own.state.error.message)
+        (root / "crash").unlink()
+        own.start()
+        yield lambda: own.state.phase == "ready", LONG
+        own.stop()
+        yield lambda: not own.local.is_running, SHORT
+        own.desk.remove(False)
+        yield lambda: not own.state.setup and not own.state.is_installed, SHORT
+        self.check("it is removed", own.state.phase == "absent")
+        own.close()
+        host.close()
+
+    def _settings(self):
+        dialog = slicer.app.settingsDialog()
+        dialog.setCurrentPanel("VILAM3Slicer")
+        dialog.show()
+        yield lambda: dialog.visible, SHORT
+        slicer.app.processEvents()
+        dialog.grab().save(str(self.run.output / "backend_4_settings.png"))
+        page = self.widget._settingsPage
+        page._ui.proxyEdit.text = "http://proxy.example:8080"
+        page._take()
+        self.check("a setting is kept", self.connection.settings.now.proxy == "http://proxy.example:8080")
+        page._ui.proxyEdit.text = ""
+        page._take()
+        dialog.hide()

@@ -119,7 +119,7 @@ class BackendCourse:
         setup_source(root / "VILAM3SlicerBackend", python)
         host = QtHost()
         own = desktop_connection(host, root)
-        own.settings.change(folder=str(root / "backend"), python="")
+        own.settings.change(folder=str(root / "backend"), python="", mode="", address="")
         (root / "backend").mkdir()
         own.open()
         own.desk.prepare()

@@ -228,6 +228,14 @@ def test_a_changed_key_is_told_and_a_right_one_connects(tmp_path: Path) -> None:
                 assert here.store["key"] == ""
                 here.connection.settings.change(remember_key="yes")
                 assert here.store["key"] == KEY
+                async with world(tmp_path, store=here.store) as tomorrow:
+                    tomorrow.connection.open()
+                    await tomorrow.until(lambda: tomorrow.state.phase == "ready")
+                here.connection.settings.change(remember_key="")
+                async with world(tmp_path, store=here.store) as next_week:
+                    next_week.connection.open()
+                    assert next_week.state.phase == "absent"
+                    assert next_week.state.error is None
 
     (tmp_path / "service").mkdir()
     lived(scenario)

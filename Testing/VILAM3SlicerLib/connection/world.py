@@ -36,11 +36,13 @@ READY = {"protocol_version": PROTOCOL_VERSION, "readiness": "ready"}
 class World:
     """A person's machine: folders, settings and one Slicer's connection."""
 
-    def __init__(self, root: Path, status: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, root: Path, status: dict[str, Any] | None = None, store: DictStore | None = None
+    ) -> None:
         self.root = root
         self.folder = root / "backend"
         self.folder.mkdir(exist_ok=True)
-        self.store = DictStore(folder=str(self.folder), python=sys.executable)
+        self.store = store if store is not None else DictStore(folder=str(self.folder), python=sys.executable)
         self.python = backend_python(root, status or READY)
         source = root / "source"
         self.source = source if source.exists() else setup_source(source, self.python)
@@ -87,8 +89,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(root: Path, status: dict[str, Any] | None = None) -> AsyncIterator[World]:
-    made = World(root, status)
+async def world(
+    root: Path, status: dict[str, Any] | None = None, store: DictStore | None = None
+) -> AsyncIterator[World]:
+    made = World(root, status, store)
     try:
         yield made
     finally:

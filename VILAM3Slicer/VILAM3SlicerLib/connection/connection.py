@@ -20,7 +20,7 @@ from VILAM3SlicerLib.connection.setup_desk import SetupDesk
 from VILAM3SlicerLib.connection.state import ConnectionState, StateBoard
 from VILAM3SlicerLib.connection.switch import SwitchedTransport
 from VILAM3SlicerLib.connection.transport import BackendTransport
-from VILAM3SlicerLib.protocol.errors import ConnectionLost, VilaM3Error
+from VILAM3SlicerLib.protocol.errors import ConnectionLost, InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
 LOOK_EVERY = 5.0
@@ -74,7 +74,7 @@ class Connection:
         self.desk.look()
         self._board.change(others=tuple(url for url, _ in running_backends(self._store)))
         now = self.settings.now
-        if now.mode == "remote" and now.address:
+        if now.mode == "remote" and self._has_key():
             self.connect()
         elif now.mode == "local" and now.starts_with_module == "yes" and self.state.is_installed:
             self.start()
@@ -157,6 +157,13 @@ class Connection:
         self._consents.take_back(address)
         if address == self.state.address:
             self._board.change(consent_question=consent_question(address))
+
+    def _has_key(self) -> bool:
+        """Whether the address that was used last can be used again without asking the person for its key."""
+        try:
+            return bool(self._access(self.settings.now).key)
+        except InvalidRequest:
+            return False
 
     def _access(self, settings: ConnectionSettings) -> Access:
         """The key of one of ``state.others`` lies beside its address, so nobody has to type it.

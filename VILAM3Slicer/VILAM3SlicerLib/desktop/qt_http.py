@@ -47,9 +47,11 @@ class QtHttp(Http):
         self._manager.setProxy(proxy)
         self.has_proxy = int(proxy.type()) != int(qt.QNetworkProxy.NoProxy)
         self._exchanges: set[_Exchange] = set()
+        self._is_closing = False
 
     def close(self) -> None:
         """End what still runs; its receivers are told that the connection was lost."""
+        self._is_closing = True
         for exchange in tuple(self._exchanges):
             exchange.abort()
 
@@ -67,6 +69,13 @@ class QtHttp(Http):
     def ended(self, exchange: _Exchange) -> None:
         """Forget an exchange."""
         self._exchanges.discard(exchange)
+
+    def remove_later(self, path: str) -> None:
+        """Delete a file in the background: the file system takes its time over a large one."""
+        if self._is_closing:  # nobody may be there any more to wait for a thread
+            os.unlink(path)
+        else:
+            self._host.in_background(lambda: os.unlink(path), lambda _: None, lambda _: None)
 
     def reply_to(self, request: HttpRequest, body: Any) -> Any:
         """The ``QNetworkReply`` to a request; ``body`` is a QByteArray or an open QFile."""
@@ -122,7 +131,7 @@ class _Exchange:
     def send_file(self, path: str) -> None:
         """Send with a body that was written to a file, which is removed afterwards."""
         if self._is_over:
-            os.unlink(path)
+            self._http.remove_later(path)
             return
         self._upload = qt.QFile(path)
         self._upload.open(qt.QIODevice.ReadOnly)
@@ -219,7 +228,7 @@ class _Exchange:
             self._reply.deleteLater()
         if self._upload is not None:
             self._upload.close()
-            self._upload.remove()
+            self._http.remove_later(str(self._upload.fileName()))
 
 
 def _tls_configuration(ca_file: str) -> Any:

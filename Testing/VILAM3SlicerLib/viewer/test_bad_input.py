@@ -159,7 +159,7 @@ def test_voxels_that_are_gone_in_mid_answer_are_said(talk, scan):
     scan.SetAndObserveImageData(image)
 
 
-@pytest.mark.parametrize("steps", range(0, 12, 2))
+@pytest.mark.parametrize("steps", range(0, 18))
 def test_a_scene_closed_while_a_result_is_put_into_it_is_clean(talk, scan, steps, capfd):
     talk.discussion.open(scan)
     talk.segment(two_organs(), "liver", "spleen")
@@ -178,7 +178,7 @@ def test_a_scene_closed_while_a_result_is_put_into_it_is_clean(talk, scan, steps
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("steps", range(0, 10, 2))
+@pytest.mark.parametrize("steps", range(0, 16))
 def test_a_segmentation_removed_while_a_result_is_put_into_it_is_said_or_made_anew(talk, scan, steps, capfd):
     talk.discussion.open(scan)
     talk.segment(two_organs(), "liver", "spleen")

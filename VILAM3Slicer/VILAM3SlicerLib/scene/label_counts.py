@@ -55,6 +55,18 @@ class LabelCounts:
         return counts
 
 
+def range_in_steps(labels: Array) -> Steps[tuple[int, int]]:
+    """The lowest and the highest value of an array (at least 0), some slices at a time."""
+    lowest = highest = 0
+    for start in range(0, len(labels), _SLICES_A_STEP):
+        piece = labels[start : start + _SLICES_A_STEP]
+        highest = max(highest, int(piece.max(initial=0)))
+        if labels.dtype.kind != "u":
+            lowest = min(lowest, int(piece.min(initial=0)))
+        yield
+    return lowest, highest
+
+
 def count_in_steps(labels: Array, first_slice: int = 0, first_row: int = 0) -> Steps[LabelCounts]:
     """Count the voxels of each label; 512x512x133 voxels take about 0.1 s in all.
 
@@ -64,7 +76,8 @@ def count_in_steps(labels: Array, first_slice: int = 0, first_row: int = 0) -> S
         first_row: J of the first row in the volume.
     """
     starts = range(_BAND_ROWS - first_row % _BAND_ROWS, labels.shape[1], _BAND_ROWS)
-    size = int(labels.max(initial=0)) + 1
+    _, highest = yield from range_in_steps(labels)
+    size = highest + 1
     counts = []
     for number, piece in enumerate(labels, 1):
         counts.append([_count(band, size) for band in np.split(piece, starts)])

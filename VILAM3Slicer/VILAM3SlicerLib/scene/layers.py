@@ -19,7 +19,7 @@ from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.arrays import Array, image_array, vtk_type
 from VILAM3SlicerLib.scene.geometry import from_wire, ijk_to_ras
-from VILAM3SlicerLib.scene.label_counts import LabelCounts
+from VILAM3SlicerLib.scene.label_counts import LabelCounts, range_in_steps
 from VILAM3SlicerLib.scene.steps import Steps
 
 MAX_LABEL = 1023
@@ -38,7 +38,7 @@ class Layer:
     label_value: int
 
 
-def read_labels(labelmap: NrrdVolume, volume_node: Any) -> Array:
+def read_labels_in_steps(labelmap: NrrdVolume, volume_node: Any) -> Steps[Array]:
     """The label values of a result, shape (K, J, I), a view of its bytes.
 
     Raises:
@@ -55,7 +55,8 @@ def read_labels(labelmap: NrrdVolume, volume_node: Any) -> Array:
         )
     dtype = np.dtype(labelmap.dtype).newbyteorder("<")
     labels = np.frombuffer(labelmap.voxels, dtype=dtype).reshape(labelmap.shape[::-1])
-    if labels.min() < 0 or labels.max() > MAX_LABEL:
+    lowest, highest = yield from range_in_steps(labels)
+    if lowest < 0 or highest > MAX_LABEL:
         raise SceneError(
             f"The result has label values outside 0 to {MAX_LABEL}.", "Report this to its expert's author."
         )
@@ -94,8 +95,7 @@ def _shared_image(labels: Array, counts: LabelCounts, kept: Collection[int], vol
     """The labels, without values that no segment of this layer has."""
     image = empty_layer(labels.dtype, volume_node)
     if counts.present <= set(kept):
-        image_array(image)[...] = labels
-        yield
+        yield from _copy(labels, image_array(image))
     else:
         yield from _translate(labels, {value: value for value in kept}, image_array(image))
     return image
@@ -105,6 +105,12 @@ def _own_image(labels: Array, values: Collection[int], volume_node: Any) -> Step
     image = empty_layer(np.dtype(np.uint8), volume_node)
     yield from _translate(labels, dict.fromkeys(values, 1), image_array(image))
     return image
+
+
+def _copy(labels: Array, result: Array) -> Steps[None]:
+    for start in range(0, len(labels), _SLICES_A_STEP):
+        result[start : start + _SLICES_A_STEP] = labels[start : start + _SLICES_A_STEP]
+        yield
 
 
 def _translate(labels: Array, becomes: dict[int, int], result: Array) -> Steps[None]:

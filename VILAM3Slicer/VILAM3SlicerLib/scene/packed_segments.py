@@ -34,6 +34,7 @@ def pack_in_steps(segmentation_node: Any, ids: Sequence[str]) -> Steps[Packed]:
         labels_of.setdefault(image, []).append(segment.GetLabelValue())
         layer = list(labels_of).index(image)
         segments.append(_looks(segmentation_node, segment_id, segment) | {"layer": layer})
+        yield
     layers = []
     for image, labels in labels_of.items():
         layers.append((yield from _pack_layer(image, labels)))

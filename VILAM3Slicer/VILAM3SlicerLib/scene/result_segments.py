@@ -13,7 +13,7 @@ from VILAM3SlicerLib.protocol.events import Color, SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.colors import distinct_color
 from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
-from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels
+from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels_in_steps
 from VILAM3SlicerLib.scene.packed_segments import pack_in_steps, unpack_in_steps
 from VILAM3SlicerLib.scene.replaced_segments import keep_replaced, take_replaced
 from VILAM3SlicerLib.scene.result_folder import file_result
@@ -28,7 +28,7 @@ from VILAM3SlicerLib.scene.segmentation import (
     segment_ids,
     segment_of,
 )
-from VILAM3SlicerLib.scene.steps import Steps, finish
+from VILAM3SlicerLib.scene.steps import Result, Steps, finish
 from VILAM3SlicerLib.scene.terminology import Terminology
 
 _OUTLINE_OPACITY_3D = 0.15
@@ -80,11 +80,21 @@ class ResultSegments:
             SceneError: the labelmap has another grid than the scan, or the scan has left the scene; the
                 scene is as it was.
         """
-        labels = read_labels(labelmap, volume_node)
+        steps = self._add(volume_node, labelmap, segments, origin, beside)
+        return (yield from self._while_present(volume_node, steps))
+
+    def _add(
+        self,
+        volume_node: Any,
+        labelmap: NrrdVolume,
+        segments: Sequence[SegmentInfo],
+        origin: Origin,
+        beside: bool,
+    ) -> Steps[Added]:
+        labels = yield from read_labels_in_steps(labelmap, volume_node)
         counts = yield from count_in_steps(labels)
         layers = yield from layers_in_steps(labels, counts, segments, volume_node)
         names = set() if beside else {layer.segment.name for layer in layers}
-        self._check_present(volume_node)
         node = find_segmentation(self._scene, volume_node)
         earlier = self._earlier(node, names, origin) if node is not None else []
         edited = (yield from self.edited_in_steps(node, earlier)) if earlier else set()
@@ -98,7 +108,6 @@ class ResultSegments:
             write_origin(segment, origin, counts.fingerprint(layer.segment.label_values))
             ids[layer.segment.name] = _insert(node, segment, layer.segment.name in outlined)
             yield
-            self._check_present(volume_node, node)
         order_by_expert(node)
         return Added(ids, tuple(edited))
 
@@ -120,6 +129,10 @@ class ResultSegments:
         node = find_segmentation(self._scene, volume_node)
         if node is None:
             return []
+        steps = self._remove_turn(volume_node, node, turn_id, keep_edited)
+        return (yield from self._while_present(volume_node, steps))
+
+    def _remove_turn(self, volume_node: Any, node: Any, turn_id: str, keep_edited: bool) -> Steps[list[str]]:
         ids = segment_ids(node, turn_id)
         edited = (yield from self.edited_in_steps(node, ids)) if keep_edited else set()
         kept = {segment_of(node, one).GetName() for one in edited}
@@ -136,7 +149,7 @@ class ResultSegments:
         """Take out segments, edited or not, as replaced by a turn: undoing it brings them back."""
         node = find_segmentation(self._scene, volume_node)
         present = [one for one in ids if node is not None and one in segment_ids(node)]
-        yield from self._take_out(volume_node, present, turn_id)
+        yield from self._while_present(volume_node, self._take_out(volume_node, present, turn_id))
 
     def edited_in_steps(self, segmentation_node: Any, ids: Sequence[str]) -> Steps[set[str]]:
         """Those of our segments whose voxels are no longer those that came."""
@@ -146,17 +159,27 @@ class ResultSegments:
             counts = yield from self._counted.of_in_steps(segment.GetRepresentation(LABELMAP))
             if counts.fingerprint([segment.GetLabelValue()]) != read_fingerprint(segment):
                 edited.add(segment_id)
+            yield
         return edited
 
-    def _check_present(self, *nodes: Any) -> None:
-        if any(node.GetScene() is not self._scene for node in nodes):
-            raise SceneError(
-                "The scan or its segmentation was removed while the result came in.",
-                "Open the scan again and ask again.",
-            )
+    def _while_present(self, volume_node: Any, steps: Steps[Result]) -> Steps[Result]:
+        """Go on as long as scan and segmentation are in the scene: a person may close them between steps."""
+        node = None
+        while True:
+            node = node or find_segmentation(self._scene, volume_node)
+            if any(one is not None and one.GetScene() is not self._scene for one in (volume_node, node)):
+                raise SceneError(
+                    "The scan or its segmentation was removed meanwhile.",
+                    "Open the scan again and ask again.",
+                )
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            yield
 
     def _node(self, volume_node: Any) -> Any:
-        self._check_present(volume_node)
         node = find_segmentation(self._scene, volume_node)
         if node is None:
             node = create_segmentation(self._scene, volume_node)
@@ -180,9 +203,9 @@ class ResultSegments:
         node = find_segmentation(self._scene, volume_node)
         of_others = [one for one in ids if one not in segment_ids(node, turn_id)]
         packed = yield from pack_in_steps(node, of_others)
-        self._check_present(volume_node, node)
         if of_others:
             keep_replaced(self._scene, volume_node, turn_id, packed)
+            yield
         colors = {segment_of(node, one).GetName(): segment_of(node, one).GetColor() for one in ids}
         yield from remove_in_steps(node, ids)
         return colors

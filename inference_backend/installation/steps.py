@@ -26,6 +26,7 @@ class Step:
         action: does the work and reports on the progress display.
         products: what must still exist for the step to count as done.
         disk_bytes: free space that the step needs.
+        download_bytes: about what it fetches.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Step:
     action: Callable[[Progress], None]
     products: tuple[Path, ...] = ()
     disk_bytes: int = 0
+    download_bytes: int = 0
 
     def is_done(self) -> bool:
         """Whether there is nothing left to do."""

@@ -101,7 +101,7 @@ class QtHttp(Http):
         if request.body is not None or request.method == "POST":
             prepared.setRawHeader(b"Content-Type", request.content_type.encode())
         if self._tls is not None:
-            prepared.setSslConfiguration(self._tls)
+            _trust(prepared, self._tls)
         return prepared
 
 
@@ -248,6 +248,14 @@ def _tls_configuration(ca_file: str) -> Any:
     known = configuration.caCertificates() or qt.QSslConfiguration.systemCaCertificates()
     configuration.setCaCertificates([*known, *certificates])
     return configuration
+
+
+def _trust(prepared: Any, configuration: Any) -> None:
+    """Older Slicers do not offer Qt's setter for one request: there the CA file holds until Slicer ends."""
+    if hasattr(prepared, "setSslConfiguration"):
+        prepared.setSslConfiguration(configuration)
+    else:
+        qt.QSslConfiguration.setDefaultConfiguration(configuration)
 
 
 def _proxy(access: Access) -> Any:

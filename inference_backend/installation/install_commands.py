@@ -23,13 +23,14 @@ from inference_backend.installation.installed import (
 from inference_backend.installation.layout import Layout
 from inference_backend.installation.lock import exclusive
 from inference_backend.installation.machine_progress import MachineProgress, write_line
-from inference_backend.installation.plan import Plan, make_plan
+from inference_backend.installation.plan import make_plan
 from inference_backend.installation.progress import Progress
 from inference_backend.installation.sample_data import language_model_step
 from inference_backend.installation.source import copy_source, source_digest
 from inference_backend.installation.standard_input import end_when_closed
 from inference_backend.installation.steps import Step, gigabytes, run_steps
 from inference_backend.store.folder import remove_unused
+from VILAM3SlicerLib.protocol.installation import InstallPlan
 from VILAM3SlicerLib.protocol.places import backend_folder, store_folder, user_data_folder
 
 EXTRAS = ("quantised",)
@@ -116,7 +117,7 @@ def _absolute(folder: Path) -> Path:
     return Path(os.path.abspath(folder.expanduser()))
 
 
-def _require_consent(plan: Plan, options: argparse.Namespace) -> None:
+def _require_consent(plan: InstallPlan, options: argparse.Namespace) -> None:
     if options.yes:
         return
     print(describe(plan), flush=True)
@@ -126,7 +127,7 @@ def _require_consent(plan: Plan, options: argparse.Namespace) -> None:
         )
 
 
-def describe(plan: Plan) -> str:
+def describe(plan: InstallPlan) -> str:
     """The plan for a person at a terminal."""
     lines = [f"Folder: {plan.folder} ({plan.state})", f"Python: {plan.python}"]
     lines += [f"To do: {', '.join(plan.steps) or 'nothing'}"]

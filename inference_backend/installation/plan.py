@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from inference_backend.installation.environment import (
     CUDA_ENVIRONMENT_BYTES,
@@ -15,6 +14,7 @@ from inference_backend.installation.installed import read_installed
 from inference_backend.installation.layout import Layout
 from inference_backend.installation.steps import Step, existing_parent
 from inference_backend.weights.folder import size_of
+from VILAM3SlicerLib.protocol.installation import InstallPlan
 
 LICENCES = (
     ("VILAM3Slicer, its demo model and the language model SmolLM2-135M in it", "Apache-2.0"),
@@ -27,31 +27,12 @@ LICENCES = (
 CUDA_LICENCE = ("NVIDIA's CUDA libraries, which PyTorch brings along on Linux", "NVIDIA's own licence")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Sizes are in bytes and about right; ``state`` is how far the folder is already.
-
-    ``weights_bytes`` is what lies there of models that were downloaded later.
-    """
-
-    folder: str
-    state: str
-    steps: tuple[str, ...]
-    download_bytes: int
-    disk_bytes: int
-    free_bytes: int
-    installed_bytes: int
-    weights_bytes: int
-    licences: tuple[tuple[str, str], ...]
-    python: str
-
-
-def make_plan(layout: Layout, steps: Sequence[Step]) -> Plan:
+def make_plan(layout: Layout, steps: Sequence[Step]) -> InstallPlan:
     """What ``install`` would still do in ``layout.root``; changes nothing."""
     cuda = sys.platform == "linux"
     left = [step for step in steps if not step.is_done()]
     titles = tuple(step.title for step in left)
-    return Plan(
+    return InstallPlan(
         folder=str(layout.root),
         state=state_of(layout, titles),
         steps=titles,

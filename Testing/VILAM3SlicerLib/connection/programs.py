@@ -139,8 +139,8 @@ if sys.argv[1] == "uninstall":
     tell(kind="removed", text="gone")
 elif "--plan" in sys.argv:
     tell(folder=str(folder), state="absent", steps=["Step"], download_bytes=3_000_000_000,
-         disk_bytes=10, free_bytes=20, installed_bytes=0, weights_bytes=0, licences=[["PyTorch", "BSD"]],
-         python="3.12.1")
+         disk_bytes=10, free_bytes=20, installed_bytes=5_700_000_000, weights_bytes=1_200_000_000,
+         licences=[["PyTorch", "BSD"]], python="3.12.1")
 elif (folder / "full").exists():
     print("OSError: No space left on device", file=sys.stderr)
     tell(kind="failed", code="out_of_space", message="The disk is full.", hint="Free some space.")

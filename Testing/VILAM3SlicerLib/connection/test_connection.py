@@ -16,7 +16,7 @@ from VILAM3SlicerLib.connection import connection as connection_module
 from VILAM3SlicerLib.connection.installer import read_installation
 from VILAM3SlicerLib.connection.report import Report
 from VILAM3SlicerLib.connection.settings import KeptSettings
-from VILAM3SlicerLib.connection.setup_desk import plan_text
+from VILAM3SlicerLib.connection.setup_desk import plan_text, removal_text
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, VilaM3Error
 
 
@@ -52,6 +52,9 @@ def test_from_an_empty_home_to_an_answering_backend_with_consent_in_between(tmp_
             here.connection.stop()
             assert here.state.phase == "stopped"
             await here.until(lambda: not here.connection.local.is_running)
+            await here.until(lambda: here.state.found is not None)
+            assert "5.7 GB" in removal_text(here.state)
+            assert "1.2 GB are models" in removal_text(here.state)
             here.connection.desk.remove(keep_weights=False)
             await here.until(lambda: here.state.phase == "absent" and not here.state.setup)
             assert read_installation(here.folder) is None

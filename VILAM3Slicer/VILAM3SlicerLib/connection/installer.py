@@ -12,28 +12,13 @@ from VILAM3SlicerLib.chat.interfaces import OnError
 from VILAM3SlicerLib.connection.programs import Program, Programs, clean_environment, proxy_environment
 from VILAM3SlicerLib.protocol.codec import from_json
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.installation import InstallPlan
 from VILAM3SlicerLib.protocol.places import INSTALLED_FILE
 
 BACKEND_SOURCE = "VILAM3SlicerBackend"
 """Where the extension keeps the backend's source, beside the module's file."""
 
 KEPT_LINES = 12
-
-
-@dataclass(frozen=True)
-class InstallPlan:
-    """What an installation will do; see ``inference_backend.installation.plan.Plan``. Sizes in bytes."""
-
-    folder: str
-    state: str
-    steps: tuple[str, ...]
-    download_bytes: int
-    disk_bytes: int
-    free_bytes: int
-    installed_bytes: int
-    weights_bytes: int
-    licences: tuple[tuple[str, str], ...]
-    python: str
 
 
 @dataclass(frozen=True)
@@ -169,18 +154,20 @@ class Installer:
             on_log(text)
 
         def end(code: int | None) -> None:
-            self._running = None
+            if self._running is started:
+                self._running = None
             on_end(None if code == 0 else _failure(code, failure, last, python))
 
         program = str(self._source / "setup_backend.py")
         environment = clean_environment(self._environment, **proxy_environment(proxy))
-        self._running = self._programs.start(
+        started = self._programs.start(
             [python, "-I", "-X", "utf8", program, *arguments, "--json"],
             environment,
             on_output=read,
             on_log=log,
             on_end=end,
         )
+        self._running = started
 
 
 def _folder(folder: Path) -> list[str]:

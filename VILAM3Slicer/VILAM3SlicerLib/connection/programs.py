@@ -38,7 +38,7 @@ class Programs(Protocol):
         """Start ``command`` with exactly this environment and an open standard input.
 
         ``on_output`` takes the lines of its standard output, ``on_log`` those of its standard error;
-        ``on_end`` is called once, after all of them.
+        ``on_end`` is called once, after all of them and after this has returned.
         """  # fmt: skip
 
 

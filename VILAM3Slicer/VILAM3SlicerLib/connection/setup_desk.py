@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from VILAM3SlicerLib.connection.installer import Installer, InstallPlan, InstallProgress, read_installation
+from VILAM3SlicerLib.connection.installer import Installer, InstallProgress, read_installation
 from VILAM3SlicerLib.connection.python_finder import WANTED, WHERE_TO_GET, FoundPython, PythonFinder
 from VILAM3SlicerLib.connection.settings import KeptSettings
-from VILAM3SlicerLib.connection.state import StateBoard
+from VILAM3SlicerLib.connection.state import ConnectionState, StateBoard
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.installation import InstallPlan
 
 
 class SetupDesk:
@@ -32,12 +33,12 @@ class SetupDesk:
     def look(self) -> None:
         """See what is installed, and whether it is of this version; changes nothing."""
         installed = read_installation(self._settings.now.install_folder)
-        self._board.change(is_installed=installed is not None, is_outdated=False)
+        self._board.change(is_installed=installed is not None, is_outdated=False, found=None)
         if installed is not None and self._installer is not None:
             self._installer.plan(
                 installed.base_python,
                 installed.folder,
-                lambda plan: self._board.change(is_outdated=plan.state == "outdated"),
+                lambda plan: self._board.change(is_outdated=plan.state == "outdated", found=plan),
                 lambda _error: None,
             )
 
@@ -124,6 +125,7 @@ class SetupDesk:
         self._board.change(
             setup="", message="", plan=None, progress=None, is_installed=True, is_outdated=False
         )
+        self.look()
         self.on_installed()
 
     def _removed(self, error: VilaM3Error | None) -> None:
@@ -150,6 +152,17 @@ def plan_text(plan: InstallPlan) -> str:
         *(f"  {what}: {licence}" for what, licence in plan.licences),
     ]
     return "\n".join(lines)
+
+
+def removal_text(state: ConnectionState) -> str:
+    """What removing the backend takes away, as far as it is known."""
+    found = state.found
+    if found is None:
+        return "This removes the program, its packages and, unless they are kept, all downloaded models."
+    return (
+        f"This removes {_gigabytes(found.installed_bytes)} in {found.folder}. "
+        f"Of that, {_gigabytes(found.weights_bytes)} are models that were downloaded."
+    )
 
 
 def _gigabytes(size: int) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from VILAM3SlicerLib.connection.address import BackendAddress
-from VILAM3SlicerLib.connection.installer import InstallPlan, InstallProgress
+from VILAM3SlicerLib.connection.installer import InstallProgress
 from VILAM3SlicerLib.connection.python_finder import FoundPython
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.installation import InstallPlan
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
 Phase = Literal[
@@ -37,6 +38,7 @@ class ConnectionState:
         pythons: the interpreters that could run it, the best first.
         is_installed: whether a whole installation is in the folder of the settings.
         is_outdated: whether it is of another version than this module.
+        found: what the set-up said of the folder when it was looked at last.
         others: URLs of backends that this person runs in a terminal.
     """
 
@@ -53,6 +55,7 @@ class ConnectionState:
     pythons: tuple[FoundPython, ...] = ()
     is_installed: bool = False
     is_outdated: bool = False
+    found: InstallPlan | None = None
     others: tuple[str, ...] = ()
 
     @property

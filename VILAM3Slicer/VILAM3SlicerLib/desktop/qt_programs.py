@@ -22,6 +22,9 @@ class QtProgram:
         self._log = Lines(on_log)
         self._on_end = on_end
         self._is_over = False
+        self._not_started = qt.QTimer()
+        self._not_started.setSingleShot(True)
+        self._not_started.connect("timeout()", lambda: self._tell(None))
         self._process.connect("readyReadStandardOutput()", self._read_output)
         self._process.connect("readyReadStandardError()", self._read_log)
         self._process.connect("finished(int,QProcess::ExitStatus)", self._finished)
@@ -61,8 +64,9 @@ class QtProgram:
         self._tell(None if int(status) == _CRASHED else int(code))
 
     def _failed(self, error: Any) -> None:
+        """Qt may say so while ``start`` is still running, which nobody expects."""
         if int(error) == _FAILED_TO_START:
-            self._tell(None)
+            self._not_started.start(0)
 
     def _tell(self, code: int | None) -> None:
         if not self._is_over:

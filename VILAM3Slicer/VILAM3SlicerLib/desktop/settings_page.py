@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.connection.connection import Connection
 from VILAM3SlicerLib.connection.consent import RecordedConsents
+from VILAM3SlicerLib.connection.setup_desk import removal_text
 from VILAM3SlicerLib.desktop.backend import scan_consents
 from VILAM3SlicerLib.desktop.connection_words import error_text
 from VILAM3SlicerLib.desktop.ui_files import load_ui
@@ -107,8 +108,7 @@ class SettingsPage:
             self._fill_consents()
 
     def _ask_to_remove(self) -> None:
-        folder = self._connection.settings.now.install_folder
-        self._ui.removeLabel.text = _("Remove the backend in {folder}?").format(folder=folder)
+        self._ui.removeLabel.text = removal_text(self._connection.state)
         self._ui.removeFrame.setVisible(True)
 
     def _remove(self) -> None:

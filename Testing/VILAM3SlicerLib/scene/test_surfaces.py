@@ -241,3 +241,18 @@ def test_new_segments_do_not_make_slicer_build_surfaces_here(labels, oblique, sh
     ids = results.add(scan, labelmap, (info,), Origin("turn-2", "TEST", "1"))
     assert segments_without_surface(node) == [ids["new"]]
     assert surface_of(node, "one").GetNumberOfPoints() > 0
+
+
+def test_the_first_segment_never_has_a_surface_while_another_has_none(show, labels):
+    """Else a 3D view would build the others at once, in Slicer's own process."""
+    node = show(labels, STORED_AS["LPS"])
+    segmentation = node.GetSegmentation()
+    job, seen = SurfaceJob(node, segments_without_surface(node)), set()
+    end = time.monotonic() + PATIENCE_S
+    while not job.finished:
+        assert time.monotonic() < end
+        job.step()
+        have = [segmentation.GetNthSegment(n).GetRepresentation(CLOSED_SURFACE) is not None for n in (0, 1)]
+        seen.add(tuple(have))
+    assert (True, False) not in seen
+    assert (True, True) in seen

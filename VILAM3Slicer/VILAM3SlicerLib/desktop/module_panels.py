@@ -28,6 +28,7 @@ class ModulePanels:
     def __init__(self, ui: Any, session: ModuleSession) -> None:
         self._ui = ui
         self._session = session
+        self._told: tuple[int, bool] | None = None
         self.messages = MessageBar(ui.messageBar, ui.messageLabel, ui.messageClose)
         self.chat = ChatPanel(session, self.messages)
         self.segments = SegmentList(session.scan_scene, self.messages)
@@ -85,6 +86,8 @@ class ModulePanels:
         self.connection.close()
 
     def _name_tabs(self, count: int) -> None:
-        self._ui.tabs.setTabText(_SEGMENTS, _("Segments") + (f" ({count})" if count else ""))
-        ready = self._session.connection.state.phase == "ready"
-        self._ui.tabs.setTabText(_BACKEND, _("Backend") + ("" if ready else " ●"))
+        told = (count, self._session.connection.state.phase == "ready")
+        if told != self._told:
+            self._told = told
+            self._ui.tabs.setTabText(_SEGMENTS, _("Segments") + (f" ({count})" if count else ""))
+            self._ui.tabs.setTabText(_BACKEND, _("Backend") + ("" if told[1] else " ●"))

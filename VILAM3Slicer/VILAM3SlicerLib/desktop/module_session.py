@@ -88,7 +88,9 @@ class ModuleSession:
 
     def ask_about(self, view: str) -> None:
         """Let questions be about this slice view."""
-        self.scan_scene.asked_view = view
+        if view != self.scan_scene.asked_view:
+            self.scan_scene.asked_view = view
+            self._choose_mode()
         self._note_views()
 
     def set_modality(self, modality: str) -> None:

@@ -52,6 +52,7 @@ class TranscriptView:
         self._follow = follow
         self._rows: list[TurnRow] = []
         self._starts: list[int] = []
+        self._pictured: set[str] = set()
         self._welcome: str | None = None
         self._to_the_end = qt.QTimer()  # the bar knows the new text's height only after it was laid out
         self._to_the_end.setSingleShot(True)
@@ -63,12 +64,14 @@ class TranscriptView:
         """Show a text in place of turns."""
         if self._rows or html != self._welcome:
             self._rows, self._starts, self._welcome = [], [], html
+            self._pictured.clear()
             self._browser.setHtml(html)
 
     def show(self, rows: Sequence[TurnRow]) -> None:
         """Show these turns; those before the first that changed are not touched."""
         if self._welcome is not None:
             self._welcome = None
+            self._pictured.clear()
             self._browser.clear()
         same = _count_same(self._rows, rows)
         if same == len(rows) == len(self._rows):
@@ -107,7 +110,8 @@ class TranscriptView:
 
     def _append(self, row: TurnRow, look: Look) -> None:
         document = self._browser.document
-        if row.image is not None:
+        if row.image is not None and row.id not in self._pictured:
+            self._pictured.add(row.id)
             image = picture(row.image).scaledToHeight(_THUMBNAIL, qt.Qt.SmoothTransformation)
             name = qt.QUrl(image_name(row.id))
             document.addResource(qt.QTextDocument.ImageResource, name, image)

@@ -6,7 +6,6 @@ A :class:`SurfaceJob` is driven by whatever timer the front end has: each ``step
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 import VILAM3SlicerLib
 from VILAM3SlicerLib.protocol.errors import SceneError
@@ -25,7 +25,11 @@ from VILAM3SlicerLib.scene.geometry import image_to_ras, ras_to_world, world_box
 from VILAM3SlicerLib.scene.segmentation import CLOSED_SURFACE, LABELMAP, segment_ids, segment_of
 from VILAM3SlicerLib.scene.surface_worker import poly_data
 
-_WORKER = "VILAM3SlicerLib.scene.surface_worker"
+_START = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module('VILAM3SlicerLib.scene.surface_worker', run_name='__main__')"
+)
+"""Slicer's Python may set PYTHONPATH anew, so the library's folder is told as an argument."""
 Steps = Generator[str | None, None, None]
 
 _WRITE_BYTES = 8 * 1024 * 1024
@@ -126,10 +130,24 @@ class SurfaceJob:
             yield from self._write_job(folder)
             process = self._start(folder)
             try:
+                yield from self._hold_places()
                 yield from self._attach_all(folder, process)
             finally:
                 process.kill()
                 process.wait()
+
+    def _hold_places(self) -> Steps:
+        """Empty surfaces for all segments, the first one's last.
+
+        A 3D view builds the surfaces of all other segments, in this process, as soon as the first segment has
+        one.
+        """
+        segmentation = self._node.GetSegmentation()
+        for segment_id in reversed(segment_ids(self._node)):
+            segment = segmentation.GetSegment(segment_id)
+            if segment is not None and segment.GetRepresentation(CLOSED_SURFACE) is None:
+                segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
+                yield None
 
     def _write_job(self, folder: Path) -> Steps:
         images: list[Any] = []
@@ -149,11 +167,9 @@ class SurfaceJob:
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         library = str(Path(VILAM3SlicerLib.__file__).parent.parent)
-        path = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))
         with (folder / "errors.txt").open("wb") as errors:
             return subprocess.Popen(
-                [self._python, "-m", _WORKER, str(folder)],
-                env={**os.environ, "PYTHONPATH": path},
+                [self._python, "-c", _START, library, str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,

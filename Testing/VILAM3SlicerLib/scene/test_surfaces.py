@@ -173,14 +173,15 @@ def test_cancelling_ends_the_child_and_leaves_no_files(labels, oblique, show):
     assert left_over() <= before
 
 
-def test_failing_child_is_reported_with_its_reason(labels, oblique, show, tmp_path):
+def test_failing_child_is_reported_and_the_log_has_its_reason(labels, oblique, show, tmp_path, caplog):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'ModuleNotFoundError: no vtk here' >&2\nexit 1\n")
     python.chmod(0o755)
     before = left_over()
     job = SurfaceJob(show(labels, oblique), ["one"], str(python))
-    with pytest.raises(SceneError, match="no vtk here"):
+    with pytest.raises(SceneError, match="could not be built"):
         run(job)
+    assert "no vtk here" in caplog.text
     assert job.finished
     assert left_over() <= before
 

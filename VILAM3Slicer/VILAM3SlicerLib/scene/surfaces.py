@@ -6,6 +6,7 @@ A :class:`SurfaceJob` is driven by whatever timer the front end has: each ``step
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -181,9 +182,10 @@ class SurfaceJob:
             result = folder / f"{number}.npz"
             while not result.exists():
                 if process.poll() is not None and not result.exists():
+                    logging.warning("VILAM3Slicer: surfaces: %s", _last_line(folder / "errors.txt"))
                     raise SceneError(
-                        f"The 3D surfaces could not be built: {_last_line(folder / 'errors.txt')}",
-                        "The segments are in the slices all the same.",
+                        "The 3D surfaces could not be built.",
+                        "The segments are in the slices all the same. The log tells why.",
                     )
                 yield None
             attached = self._attach(segment_id, result)

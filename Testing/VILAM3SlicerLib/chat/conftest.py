@@ -78,6 +78,7 @@ class FakeScene:
     shown: list[tuple[str, ExpertResult]] = field(default_factory=list)
     error: VilaM3Error | None = None
     pieces: int = 0
+    pieces_shown: int = 0
     to_decide: Decision | None = None
     kept: dict[str, Any] = field(default_factory=dict)
     sequences: tuple[PackedSequence, ...] = ()
@@ -102,6 +103,7 @@ class FakeScene:
         if self.error is not None:
             raise self.error
         for _ in range(self.pieces):
+            self.pieces_shown += 1
             yield
         self.shown.append((turn_id, result))
         return self.to_decide

@@ -251,7 +251,7 @@ def test_a_turn_taken_back_gets_no_further_pieces_of_its_result(talk):
     talk.presenter.undo()
     while talk.host.waiting:
         talk.host.waiting.pop()()
-    assert talk.scene.shown == []
+    assert (talk.scene.shown, talk.scene.pieces_shown) == ([], 1)
     assert talk.presenter.is_settled
 
 

@@ -67,9 +67,11 @@ def test_no_line_runs_from_one_lesion_to_another():
     assert longest(labels, np.diag([2.0, 3.0, 5.0, 1.0])) == pytest.approx(8 * 2.0)
 
 
-def test_corners_that_touch_belong_together_and_other_values_do_not():
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_corners_that_touch_belong_together_and_other_values_do_not(mirrored):
     labels = np.zeros((6, 6, 1), np.uint8)
     labels[1, 1, 0] = labels[2, 2, 0] = 1
     labels[3, 3, 0] = 2
+    labels = labels[::-1] if mirrored else labels
     assert longest(labels, np.eye(4)) == pytest.approx(np.hypot(2, 1))
     assert longest(labels, np.eye(4), value=3) == 0.0

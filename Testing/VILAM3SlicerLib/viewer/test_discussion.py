@@ -134,3 +134,17 @@ def test_a_scene_that_is_loaded_brings_its_conversation(talk, scan, app, tmp_pat
     assert talk.presenter.turns[0].text == "Here they are."
     assert [row.name for row in talk.scan.rows()] == ["liver", "spleen"]
     assert talk.troubles == []
+
+
+def test_a_result_that_is_half_shown_is_shown_whole_on_its_own_scan(talk, scan, other):
+    talk.discussion.open(scan)
+    talk.ask()
+    talk.call()
+    labels = two_organs()
+    talk.result(labels, *segment_infos(labels, ("liver", "spleen")))
+    talk.host.run(until=lambda: len(talk.scan.rows()) == 1)
+    talk.discussion.open(other)
+    assert find_segmentation(talk.scene, other) is None
+    assert find_segmentation(talk.scene, scan).GetSegmentation().GetNumberOfSegments() == 2
+    talk.discussion.open(scan)
+    assert [row.name for row in talk.scan.rows()] == ["liver", "spleen"]

@@ -14,18 +14,15 @@ import slicer
 from vtkmodules.vtkCommonCore import vtkIdList
 
 _FOLDER = "VILAM3.Results"
-_FILED = "VILAM3.Filed"
 
 
 def file_result(scene: Any, volume_node: Any, node: Any) -> None:
-    """Put a node of ours into its scan's folder, once: where the person moves it later it stays."""
+    """Put a new node of ours into its scan's folder; where the person moves it later it stays."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     if hierarchy is None:
         return
     item = _item(hierarchy, node, hierarchy.GetSceneItemID())
-    if not hierarchy.GetItemAttribute(item, _FILED):
-        hierarchy.SetItemParent(item, _folder(hierarchy, volume_node))
-        hierarchy.SetItemAttribute(item, _FILED, "1")
+    hierarchy.SetItemParent(item, _folder(hierarchy, volume_node))
 
 
 def remove_node(scene: Any, node: Any) -> None:

@@ -31,12 +31,14 @@ class ConnectionPanel:
         self._connect_signals()
         self._end_listening = connection.listen(self._show)
         connection.on_log = self._log
+        connection.settings.on_change.append(self._follow_settings)
         self._show()
 
     def close(self) -> None:
         """Show nothing any more; the connection lives on."""
         self._end_listening()
         self._connection.on_log = lambda _line: None
+        self._connection.settings.on_change.remove(self._follow_settings)
         if self._weights is not None:
             self._weights.close()
 
@@ -67,13 +69,18 @@ class ConnectionPanel:
         ui.addressBox.setEditText(now.address)
         ui.keyEdit.text = now.key
         ui.rememberKeyBox.checked = now.remember_key == "yes"
-        ui.pythonEdit.text = now.python
-        ui.folderEdit.text = str(now.install_folder)
+        self._follow_settings()
         ui.logText.setVisible(False)
         ui.weightsPlace.setVisible(False)
         ui.reportLabel.setVisible(False)
         for line in self._connection.local.log:
             ui.logText.appendPlainText(line)
+
+    def _follow_settings(self) -> None:
+        """These may also be changed on the settings page."""
+        now = self._connection.settings.now
+        self._ui.pythonEdit.text = now.python
+        self._ui.folderEdit.text = str(now.install_folder)
 
     def _show(self) -> None:
         state, ui = self._connection.state, self._ui

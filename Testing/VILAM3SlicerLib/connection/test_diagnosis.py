@@ -97,3 +97,9 @@ def test_a_model_that_loads_or_failed_is_told_with_its_reason() -> None:
 def test_what_the_toolkit_says_is_passed_on() -> None:
     told = connection_error("tls", read_address("https://gpu"), "certificate has expired.")
     assert "(certificate has expired)." in told.message
+
+
+def test_plain_http_where_tls_is_spoken_is_suspected_on_other_machines_only() -> None:
+    assert "https://" in connection_error("closed", read_address("gpu-box")).hint
+    for address in ("https://gpu-box", "127.0.0.1"):
+        assert "https://" not in connection_error("closed", read_address(address)).hint

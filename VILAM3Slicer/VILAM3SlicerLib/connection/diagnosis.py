@@ -67,6 +67,8 @@ def connection_error(cause: Cause, address: BackendAddress, detail: str = "") ->
     code, message, hint = _LOST[cause]
     said = f" ({detail.rstrip('.')})" if detail else ""
     words = {"url": address.url, "host": address.host, "port": address.port, "detail": said}
+    if cause == "closed" and not (address.is_encrypted or address.is_loopback):
+        hint += " If it is reached over TLS, write https:// in its address."
     return ConnectionLost(message.format(**words), hint.format(**words), code)
 
 

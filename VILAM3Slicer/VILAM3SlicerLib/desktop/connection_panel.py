@@ -61,7 +61,7 @@ class ConnectionPanel:
         ui.folderEdit.connect("editingFinished()", self._plan_anew)
         ui.pythonEdit.connect("editingFinished()", self._plan_anew)
         ui.addressBox.lineEdit().connect("returnPressed()", self._connect)
-        ui.logToggle.connect("toggled(bool)", ui.logText.setVisible)
+        ui.logToggle.connect("toggled(bool)", self._show_log)
         ui.weightsToggle.connect("toggled(bool)", self._show_weights)
 
     def _fill_settings(self) -> None:
@@ -179,8 +179,13 @@ class ConnectionPanel:
             self._ui.pythonEdit.text = chosen
             self._plan_anew()
 
+    def _show_log(self, wanted: bool) -> None:
+        self._ui.logToggle.setArrowType(_arrow(wanted))
+        self._ui.logText.setVisible(wanted)
+
     def _show_weights(self, wanted: bool) -> None:
         ui: Any = self._ui
+        ui.weightsToggle.setArrowType(_arrow(wanted))
         if wanted and self._weights is None:
             self._weights = WeightsPanel(desktop_weights(self._connection, self._host))
             ui.weightsPlace.layout().addWidget(self._weights.widget)
@@ -190,3 +195,7 @@ class ConnectionPanel:
 
     def _log(self, line: str) -> None:
         self._ui.logText.appendPlainText(line)
+
+
+def _arrow(is_open: bool) -> Any:
+    return qt.Qt.DownArrow if is_open else qt.Qt.RightArrow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -251,26 +252,27 @@ def test_names_with_any_character_survive_saving_and_loading(talk, make_volume, 
     assert talk.troubles == []
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file may become longer than 2000 bytes."""
+    """No file may become longer than 2000 bytes; that of the tests' own output neither, so: only briefly."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_the_file_that_was_there(talk, scan, tmp_path, request):
+def test_a_full_disk_leaves_the_file_that_was_there(talk, scan, tmp_path):
     talk.discussion.open(scan)
     labels = np.random.default_rng(3).integers(0, 3, SHAPE).astype(np.uint8)
     talk.segment(labels, "liver", "spleen")
     path = tmp_path / "segmentation.seg.nrrd"
     talk.scan.save_segmentation(path)
     before, present = path.read_bytes(), nodes(talk.scene)
-    request.getfixturevalue("full_disk")
-    with pytest.raises(SceneError, match="could not be written"):
+    with full_disk(), pytest.raises(SceneError, match="could not be written"):
         talk.scan.save_segmentation(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from Testing.VILAM3SlicerLib.chat.test_presenter import CALL, RESULT, TRIGGER, answer
-from VILAM3SlicerLib.chat.archive import pack, unpack
+from VILAM3SlicerLib.chat.archive import Packer, unpack
 from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody, InvalidRequest
@@ -76,7 +76,7 @@ def test_a_restored_conversation_goes_on_where_it_was(spoken):
 def test_a_turn_that_still_runs_is_not_kept(spoken):
     spoken.ask("Slow?")
     spoken.say(Text(0, "Well"))
-    assert len(pack(spoken.presenter.turns, spoken.presenter.shelf)["turns"]) == 2
+    assert len(Packer().pack(spoken.presenter.turns, spoken.presenter.shelf)["turns"]) == 2
     assert len(spoken.scene.kept["turns"]) == 2
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from VILAM3SlicerLib.chat.archive import pack, unpack
+from VILAM3SlicerLib.chat.archive import Packer, unpack
 from VILAM3SlicerLib.chat.interfaces import PackedSequence, PackedVolume
 from VILAM3SlicerLib.chat.marks import Marks
 from VILAM3SlicerLib.chat.rows import turn_row
@@ -121,7 +121,7 @@ def test_what_went_along_is_kept_and_shown(study) -> None:
     study.scene.marks = MARKS
     study.ask()
     study.say(ANSWER)
-    kept = unpack(json.loads(json.dumps(pack(study.presenter.turns, study.presenter.shelf))))
+    kept = unpack(json.loads(json.dumps(Packer().pack(study.presenter.turns, study.presenter.shelf))))
     question = kept.turns[0].question
     assert question.marks == MARKS
     assert question.sequences[0] == QuestionSequence("T1", "Doe^Jane 3: ax", T1)
@@ -141,6 +141,6 @@ def test_what_went_along_is_kept_and_shown(study) -> None:
 def test_an_archive_from_before_there_were_marks_is_read(talk) -> None:
     talk.ask()
     talk.say(ANSWER)
-    data = json.loads(json.dumps(pack(talk.presenter.turns, talk.presenter.shelf)))
+    data = json.loads(json.dumps(Packer().pack(talk.presenter.turns, talk.presenter.shelf)))
     del data["turns"][0]["turn"]["question"]["marks"], data["turns"][0]["turn"]["question"]["sequences"]
     assert unpack(data).turns[0].question.marks == Marks()

@@ -40,3 +40,29 @@ def test_text_that_somebody_changed_is_refused_clearly(scene):
     save_conversation(scene, CONVERSATION).SetText("{ no json")
     with pytest.raises(SceneError, match="cannot be read"):
         load_conversation(scene)
+
+
+def test_images_are_written_once_and_go_with_their_turns(scene, app, make_volume, oblique, tmp_path):
+    scan = make_volume(np.zeros((3, 4, 5), np.int16), oblique, "scan")
+    first, second = {"turns": [1], "images": {"aa": "QQ==", "bb": "Qg=="}}, {"cc": "Qw=="}
+    both = {"turns": [1, 2], "images": {**first["images"], **second}}
+    save_conversation(scene, first, scan)
+    texts = scene.GetNodesByClass("vtkMRMLTextNode")
+    times = {
+        texts.GetItemAsObject(index).GetID(): texts.GetItemAsObject(index).GetMTime() for index in (0, 1)
+    }
+    node = save_conversation(scene, both, scan)
+    assert all(
+        scene.GetNodeByID(name).GetMTime() == time for name, time in times.items() if name != node.GetID()
+    )
+    assert "Qw==" not in node.GetText()
+    assert load_conversation(scene, scan) == both
+    assert app.io_manager.save_scene(str(tmp_path / "scene.mrb"))
+    save_conversation(scene, first, scan)
+    assert load_conversation(scene, scan) == first
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 2
+    forget_conversation(scene, scan)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 0
+    scene.Clear(0)
+    app.io_manager.load_scene(str(tmp_path / "scene.mrb"))
+    assert load_conversation(scene, scene.GetFirstNodeByName("scan")) == both

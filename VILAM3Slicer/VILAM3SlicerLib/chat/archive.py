@@ -28,21 +28,33 @@ class Archive:
     images: Mapping[str, bytes]
 
 
-def pack(turns: Sequence[Turn], shelf: ImageShelf) -> dict[str, Any]:
-    """The ended turns with all their images; a turn that still runs is left out."""
-    ended = [turn for turn in turns if not turn.is_running]
-    images = {name: shelf.get(name) for name in image_names(ended)}
-    images.update({image.sha256: image.png for turn in ended for image in turn.question.images})
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "turns": [_packed(turn) for turn in ended],
-        "images": {name: base64.b64encode(png).decode("ascii") for name, png in images.items() if png},
-    }
+class Packer:
+    """Packs a conversation again and again as it grows; what was packed before is not worked on again."""
+
+    def __init__(self) -> None:
+        self._turns: dict[int, tuple[Turn, dict[str, Any]]] = {}
+        self._images: dict[str, str] = {}
+
+    def pack(self, turns: Sequence[Turn], shelf: ImageShelf) -> dict[str, Any]:
+        """The ended turns with all their images; a turn that still runs is left out."""
+        ended = [turn for turn in turns if not turn.is_running]
+        self._turns = {id(turn): self._turns.get(id(turn)) or (turn, _packed(turn)) for turn in ended}
+        images = {name: shelf.get(name) for name in image_names(ended)}
+        images.update({image.sha256: image.png for turn in ended for image in turn.question.images})
+        self._images = {name: self._text(name, png) for name, png in images.items() if png}
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "turns": [packed for _, packed in self._turns.values()],
+            "images": self._images,
+        }
+
+    def _text(self, name: str, png: bytes) -> str:
+        return self._images.get(name) or base64.b64encode(png).decode("ascii")
 
 
 def unpack(data: Mapping[str, Any]) -> Archive:
-    """What ``pack`` made.
+    """What ``Packer.pack`` made.
 
     Raises:
         InvalidRequest: it is something else, of a newer version, or was damaged.

@@ -132,7 +132,7 @@ class Scene(Protocol):
         is touched, and what a person edited is left for them to decide about."""
 
     def keep_conversation(self, archive: dict[str, Any]) -> None:
-        """Keep the conversation (``archive.pack``) with the scan, so that it is saved with the scene."""
+        """Keep the conversation (``archive.Packer``) with the scan, so that it is saved with the scene."""
 
 
 class Host(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from VILAM3SlicerLib.chat.archive import Archive, pack
+from VILAM3SlicerLib.chat.archive import Archive, Packer
 from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.chat.delivery import Delivery
 from VILAM3SlicerLib.chat.fetching import Fetching
@@ -56,6 +56,7 @@ class Presenter:
         self._session = str(uuid4())
         self._delivery: Delivery | None = None
         self._stopping = ""
+        self._packer = Packer()
         self._stepping = Stepping(host)
         self._fetching = Fetching(
             transport,
@@ -184,7 +185,7 @@ class Presenter:
         if running is not None:
             ended = self._host.now()
             self._update(replace(running, state="stopped", activity=why, ended=ended))
-        self._scene.keep_conversation(pack(self.turns, self.shelf))
+        self._scene.keep_conversation(self._packer.pack(self.turns, self.shelf))
         self._forget()
 
     def _forget(self) -> None:
@@ -325,7 +326,7 @@ class Presenter:
 
     def _changed(self) -> None:
         if self.is_settled:
-            self._scene.keep_conversation(pack(self.turns, self.shelf))
+            self._scene.keep_conversation(self._packer.pack(self.turns, self.shelf))
             self.on_settled()
         self.on_change()
 

@@ -1,4 +1,8 @@
-"""The conversation as text in the scene, so that it is saved with the scene and comes back with it."""
+"""The conversation as text in the scene, so that it is saved with the scene and comes back with it.
+
+Its images stand in texts of their own, each written once: a conversation is kept after every turn, and would
+else cost more with each.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
 from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of
 
 _MARK = "VILAM3.Conversation"
+_IMAGES = "VILAM3.Images"
+"""Mark of the texts with images; its value are their names, so that the text need not be read for them."""
 
 
 def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any = None) -> Any:
@@ -25,6 +31,9 @@ def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any
         node = add_node(scene, TEXT, _MARK, volume_node, "VILA-M3 conversation")
         if volume_node is not None:
             file_result(scene, volume_node, node)
+    if "images" in conversation:
+        _save_images(scene, conversation["images"], volume_node)
+        conversation = {**conversation, "images": {}}
     node.SetText(json.dumps(conversation, ensure_ascii=False))
     return node
 
@@ -38,11 +47,11 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
     node = find_node(scene, TEXT, _MARK, volume_node)
     if node is None:
         return None
-    try:
-        conversation = json.loads(node.GetText())
-    except (TypeError, ValueError):
-        conversation = None
-    if not isinstance(conversation, dict):
+    conversation = _read(node)
+    if conversation is not None and "images" in conversation:
+        for images in map(_read, _image_nodes(scene, volume_node)):
+            conversation["images"] |= images or {}
+    if conversation is None:
         raise SceneError(
             f"The text '{node.GetName()}' in the scene cannot be read.",
             "It was set aside; a new conversation begins.",
@@ -59,8 +68,9 @@ def discussed_volume(scene: Any) -> Any:
 def forget_conversation(scene: Any, volume_node: Any = None) -> None:
     """Remove the conversation about a scan from the scene."""
     node = find_node(scene, TEXT, _MARK, volume_node)
-    if node is not None:
-        remove_node(scene, node)
+    for one in (node, *_image_nodes(scene, volume_node)):
+        if one is not None:
+            remove_node(scene, one)
 
 
 def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
@@ -69,3 +79,35 @@ def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
     if node is not None:
         node.RemoveAttribute(_MARK)
         node.SetName(scene.GenerateUniqueName(f"{node.GetName()} (not readable here)"))
+
+
+def _read(node: Any) -> dict[str, Any] | None:
+    """The JSON object in a text, None where it holds none."""
+    try:
+        value = json.loads(node.GetText())
+    except (TypeError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _save_images(scene: Any, images: dict[str, str], volume_node: Any) -> None:
+    """Add those that are new; texts whose images are all in use no more go."""
+    kept: set[str] = set()
+    for node in _image_nodes(scene, volume_node):
+        names = set(node.GetAttribute(_IMAGES).split(","))
+        if names & images.keys():
+            kept |= names
+        else:
+            remove_node(scene, node)
+    new = {name: text for name, text in images.items() if name not in kept}
+    if new:
+        node = add_node(scene, TEXT, _IMAGES, volume_node, "VILA-M3 images")
+        node.SetAttribute(_IMAGES, ",".join(new))
+        node.SetHideFromEditors(True)
+        node.SetText(json.dumps(new))
+        if volume_node is not None:
+            file_result(scene, volume_node, node)
+
+
+def _image_nodes(scene: Any, volume_node: Any) -> list[Any]:
+    return [node for node in marked_nodes(scene, TEXT, _IMAGES) if scan_of(node) is volume_node]

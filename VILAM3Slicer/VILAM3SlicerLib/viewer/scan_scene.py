@@ -83,7 +83,7 @@ class ScanScene(ScanSegments):
         self.volumes.refresh()
 
     def kept_conversation(self) -> dict[str, Any] | None:
-        """The conversation (``archive.pack``) that is kept with the scan; None where there is none.
+        """The conversation (``archive.Packer``) that is kept with the scan; None where there is none.
 
         Raises:
             SceneError: it cannot be read.

@@ -108,3 +108,10 @@ def test_protocol_needs_the_standard_library_only(repository: Path) -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             roots = {name.split(".")[0] for name in names}
             assert roots <= {"VILAM3SlicerLib", "__future__", *sys.stdlib_module_names}, path.name
+
+
+def test_half_characters_of_a_stream_become_question_marks_and_whole_ones_stay():
+    words = "half \\ud800 pair, whole \\ud83d\\ude00, \\ude00"
+    chunk = f'{{"vilam3": {{"turn_id": "t", "sequence": 1, "type": "text", "step": 0, "delta": "{words}"}}}}'
+    (event,) = events_in(EventStreamDecoder(), f"data: {chunk}\n\n".encode())
+    assert event.payload.delta == "half ? pair, whole 😀, ?"

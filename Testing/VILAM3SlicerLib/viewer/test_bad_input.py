@@ -21,6 +21,7 @@ from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import ras_to_world
 from VILAM3SlicerLib.scene.segmentation import find_segmentation, segment_ids
 from VILAM3SlicerLib.scene.size_table import find_table
+from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 
 
 def nodes(scene) -> list[str]:
@@ -278,3 +279,21 @@ def test_a_full_disk_leaves_the_file_that_was_there(talk, scan, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert nodes(talk.scene) == present
     assert len(segment_ids(talk.scan.segmentation)) == 2
+
+
+def test_words_with_any_character_are_kept_with_the_scene(talk, scan):
+    said = "half a pair \ud800, a zero \x00, a bell \x07, <b> & 肺."
+    talk.discussion.open(scan)
+    desk = ReportDesk(talk.presenter, talk.scan, talk.scene)
+    talk.ask(said)
+    talk.answer(said)
+    talk.settle()
+    desk.refresh()
+    desk.edit("impression", 0, "Mine: " + said)
+    desk.into_scene()
+    talk.discussion.open(None)
+    talk.discussion.open(scan)
+    kept = talk.presenter.turns[0].answer.text
+    assert kept.startswith("half a pair ")
+    assert kept.endswith("<b> & 肺.")
+    assert talk.troubles == []

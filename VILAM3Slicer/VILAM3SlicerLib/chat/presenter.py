@@ -16,6 +16,7 @@ from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedVolume, Scene, Transport
 from VILAM3SlicerLib.chat.stepping import Stepping
 from VILAM3SlicerLib.chat.turn import Question, QuestionImage, QuestionSequence, Turn
+from VILAM3SlicerLib.protocol.characters import whole_characters
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ViewMode
@@ -208,7 +209,7 @@ class Presenter:
         return next((turn for turn in self.turns if turn.turn_id == turn_id), None)
 
     def _checked(self, text: str) -> str:
-        text = text.strip()
+        text = whole_characters(text).strip()
         if self.running is not None:
             raise InvalidRequest("The last question is still being answered.", "Stop it or wait for its end.")
         if not text:

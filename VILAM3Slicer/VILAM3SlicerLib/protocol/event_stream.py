@@ -6,10 +6,10 @@ Standard: html.spec.whatwg.org, section 9.2 (server-sent events).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from VILAM3SlicerLib.protocol.characters import load_json
 from VILAM3SlicerLib.protocol.events import Event, event_from_json
 
 DONE = "[DONE]"
@@ -43,7 +43,7 @@ def events_in(decoder: EventStreamDecoder, piece: bytes) -> Iterator[Event]:
     """The events of ours that ``piece`` completes; chunks without one are passed over."""
     for data in decoder.feed(piece):
         if data != DONE:
-            yield from _events_of(json.loads(data))
+            yield from _events_of(load_json(data))
 
 
 def _events_of(chunk: dict[str, Any]) -> Iterator[Event]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from VILAM3SlicerLib.protocol.characters import load_json
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
-from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of
+from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of, set_text
 
 _MARK = "VILAM3.Conversation"
 _IMAGES = "VILAM3.Images"
@@ -34,7 +35,7 @@ def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any
     if "images" in conversation:
         _save_images(scene, conversation["images"], volume_node)
         conversation = {**conversation, "images": {}}
-    node.SetText(json.dumps(conversation, ensure_ascii=False))
+    set_text(node, json.dumps(conversation, ensure_ascii=False))
     return node
 
 
@@ -84,7 +85,7 @@ def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
 def _read(node: Any) -> dict[str, Any] | None:
     """The JSON object in a text, None where it holds none."""
     try:
-        value = json.loads(node.GetText())
+        value = load_json(node.GetText())
     except (TypeError, ValueError):
         return None
     return value if isinstance(value, dict) else None

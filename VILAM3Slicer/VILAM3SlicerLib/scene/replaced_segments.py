@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from VILAM3SlicerLib.protocol.characters import load_json
 from VILAM3SlicerLib.scene.packed_segments import Packed
 from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
 from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, marked_nodes, scan_of
@@ -48,7 +49,7 @@ def forget_replaced(scene: Any, volume_node: Any) -> None:
 def _read(node: Any) -> list[Packed]:
     """A text that somebody changed counts as none: it only serves undo."""
     try:
-        packed = json.loads(node.GetText() or "[]")
+        packed = load_json(node.GetText() or "[]")
     except ValueError:
         packed = []
     return packed if isinstance(packed, list) else []

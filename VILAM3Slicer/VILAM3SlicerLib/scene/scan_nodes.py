@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from VILAM3SlicerLib.protocol.characters import whole_characters
+
 _SCAN = "VILAM3.Scan"
 """Role of the reference from a node of ours to its scan."""
 
@@ -17,6 +19,11 @@ def safe_name(name: str) -> str:
     Slicer 5.11 and its Core write a scene file that they cannot read where a name has an ampersand.
     """
     return name.replace("&", "+")
+
+
+def set_text(node: Any, text: str) -> None:
+    """Write a text node."""
+    node.SetText(whole_characters(text))
 
 
 def find_node(scene: Any, kind: str, mark: str, volume_node: Any) -> Any:

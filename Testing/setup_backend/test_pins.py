@@ -19,6 +19,8 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 EVERYTHING = [*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())]
 OWN = {"inference_backend", "VILAM3SlicerLib", "browser_viewer", "setup_backend"}
+OF_DESKTOP_SLICER = {"qt", "ctk", "SampleData"}
+"""Come with the application and from no package index."""
 OPTIONAL_USERS = {"egl_probe.py"}
 """Import what is there and do without it otherwise."""
 
@@ -77,5 +79,5 @@ def _imports(folder: Path) -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
             for module in {name.partition(".")[0] for name in names}:
-                if module not in sys.stdlib_module_names | OWN | local:
+                if module not in sys.stdlib_module_names | OWN | OF_DESKTOP_SLICER | local:
                     yield str(path.relative_to(REPOSITORY)), module

@@ -123,7 +123,7 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         connection = desktop_connection(host, Path(__file__).parent)
         self.session = ModuleSession(slicer.mrmlScene, slicer.app.applicationLogic(), connection, host)
         self.panels = ModulePanels(self.ui, self.session)
-        self.session.on_scan = self._showScan
+        self.session.on_scan = self._onScanTakenUp
         self._settingsPage = register_settings_page(connection)
         self.session.open()
 
@@ -179,6 +179,11 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.session.show(self._parameterNode.scan)
         if self._parameterNode.scan is self.session.scan_scene.node:
             self.session.set_modality(self._parameterNode.modality)
+
+    def _onScanTakenUp(self):
+        """What was said about the scan before is over."""
+        self.panels.messages.clear()
+        self._showScan()
 
     def _showScan(self):
         """Another scan is talked about: show which."""

@@ -67,3 +67,11 @@ def test_another_scan_is_faced_again(camera, look):
     look.come_closer(LUNGS)
     look.face(SCAN)
     assert look.come_closer(LUNGS)
+
+
+def test_a_camera_may_stay_until_something_appears(camera, look):
+    place = camera.GetPosition()
+    look.stay()
+    assert camera.GetPosition() == place
+    assert look.come_closer(LUNGS)
+    assert 0.7 < np.abs(on_the_picture(camera, LUNGS)).max() < 1.0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
+from vtkmodules.vtkCommonCore import vtkWeakReference
 
 from Testing.VILAM3SlicerLib.viewer.conftest import MATRIX, SHAPE, segment_infos, two_organs
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
@@ -108,6 +111,18 @@ def test_what_cannot_be_talked_about_is_told_once_and_changes_nothing(talk, scan
     show(talk, labels)
     assert [type(error) for error in talk.troubles] == [UnsupportedVolume]
     assert (talk.scan.node, len(talk.presenter.turns)) == (scan, 1)
+
+
+def test_a_scan_that_was_refused_is_freed_with_its_scene(talk, scan, make_volume):
+    labels = make_volume(np.ones(SHAPE, np.uint8), MATRIX, "parts", kind="vtkMRMLLabelMapVolumeNode")
+    show(talk, labels)
+    gone = vtkWeakReference()
+    gone.Set(labels)
+    del labels
+    talk.troubles.clear()
+    talk.scene.Clear()
+    gc.collect()
+    assert gone.Get() is None
 
 
 def test_an_unreadable_conversation_is_told_and_set_aside(talk, scan):

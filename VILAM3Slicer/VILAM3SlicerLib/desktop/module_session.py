@@ -9,6 +9,7 @@ from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.connection.connection import Connection
 from VILAM3SlicerLib.desktop.host import QtHost
+from VILAM3SlicerLib.desktop.threed_view import SurfacesInSight
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
 from VILAM3SlicerLib.scene.view_watch import ViewWatch
@@ -52,8 +53,9 @@ class ModuleSession:
         self._ticking = False
         self._closed = False
         self._watch = ViewWatch(app_logic, self._note_views)
+        self._threed = SurfacesInSight(self.scan_scene)
         self.presenter.on_change = self.plan_refresh
-        self.scan_scene.surfaces.on_surface = self.plan_refresh
+        self.scan_scene.surfaces.on_surface = self._note_surface
         self.scan_scene.sizes.on_change = self.plan_refresh
         self.scan_scene.surfaces.on_trouble = self._tell
         self.discussion.on_scan = self._note_scan
@@ -143,6 +145,11 @@ class ModuleSession:
         self._choose_mode()
         self.on_scan()
         self._note_views()
+        self._threed.note_scan()
+
+    def _note_surface(self) -> None:
+        self._threed.note_surface()
+        self.plan_refresh()
 
     def _meet(self) -> None:
         """Take over what the backend says of itself; another model may need another image."""

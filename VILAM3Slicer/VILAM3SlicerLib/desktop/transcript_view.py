@@ -12,6 +12,8 @@ from VILAM3SlicerLib.desktop.transcript_html import Look, image_name, read_link,
 
 _THUMBNAIL = 64
 """Height of a question's picture, in pixels."""
+_NEAR_THE_END = 4
+"""Pixels from the end of the text where a person still reads along."""
 
 
 def look_of(palette: Any) -> Look:
@@ -54,9 +56,10 @@ class TranscriptView:
         self._starts: list[int] = []
         self._pictured: set[str] = set()
         self._welcome: str | None = None
-        self._to_the_end = qt.QTimer()  # the bar knows the new text's height only after it was laid out
-        self._to_the_end.setSingleShot(True)
-        self._to_the_end.connect("timeout()", self._scroll_to_the_end)
+        self._follows_the_end = True
+        bar = browser.verticalScrollBar()
+        bar.connect("actionTriggered(int)", self._on_scrolled_by_person)
+        bar.connect("rangeChanged(int,int)", self._on_range)
         browser.setOpenLinks(False)
         browser.connect("anchorClicked(QUrl)", self._on_link)
 
@@ -76,15 +79,13 @@ class TranscriptView:
         same = _count_same(self._rows, rows)
         if same == len(rows) == len(self._rows):
             return
-        bar = self._browser.verticalScrollBar()
-        at_the_end = bar.value >= bar.maximum - 4 or len(rows) > len(self._rows)
+        if len(rows) > len(self._rows):
+            self._follows_the_end = True
         self._cut(same)
         look = look_of(self._browser.palette)
         for row in rows[same:]:
             self._append(row, look)
         self._rows = list(rows)
-        if at_the_end:
-            self._to_the_end.start(0)
 
     def repaint(self) -> None:
         """Write everything again, as after a change of the application's colours."""
@@ -94,9 +95,14 @@ class TranscriptView:
         if rows:
             self.show(rows)
 
-    def _scroll_to_the_end(self) -> None:
+    def _on_scrolled_by_person(self, _action: int) -> None:
         bar = self._browser.verticalScrollBar()
-        bar.setValue(bar.maximum)
+        self._follows_the_end = bar.sliderPosition >= bar.maximum - _NEAR_THE_END
+
+    def _on_range(self, _least: int, most: int) -> None:
+        """The text has grown, or the panel beside it: what was said last stays in sight."""
+        if self._follows_the_end:
+            self._browser.verticalScrollBar().setValue(most)
 
     def _cut(self, first: int) -> None:
         """Remove the turns from this one on."""

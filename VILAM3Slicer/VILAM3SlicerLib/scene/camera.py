@@ -29,6 +29,10 @@ class FirstLook:
         self._look_from_the_front(bounds)
         self._left_at = self._place()
 
+    def stay(self) -> None:
+        """Leave the camera where it is, but let what appears have the picture."""
+        self._left_at = self._place()
+
     def come_closer(self, bounds: Bounds) -> bool:
         """Fit the picture to what has appeared; whether it was done."""
         untouched = self._left_at is not None and np.allclose(self._place(), self._left_at)

@@ -108,6 +108,8 @@ class Discussion:
             self.follow_view()
 
     def _after_removal(self, *_: object) -> None:
+        if self._refused is not None and self._refused.GetScene() is None:
+            self._refused = None  # its voxels are to be freed
         if self._name is None or self._scan.node is not None:
             return
         name, was_running = self._name, self._presenter.running is not None

@@ -3,6 +3,7 @@
 What is installed here is a small stand-in for the set-up, so that it takes seconds; the rest is real.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -100,6 +101,13 @@ class BackendCourse:
         self.check("a large scan goes up", told == [None], told)
         detail = f"{stall:.0f} ms, {idle:.0f} ms while nothing is done on this machine"
         self.check("it stalls the event loop for less than 50 ms", stall < 50 or stall < 1.5 * idle, detail)
+        yield lambda: self._exchanges() < 3, SHORT
+        self.check("what was sent is let go", True, f"{self._exchanges()} exchanges")
+
+    def _exchanges(self):
+        """Requests that are still in memory; one may be on its way."""
+        gc.collect()
+        return sum(type(one).__name__ == "_Exchange" for one in gc.get_objects())
 
     def _weights(self):
         self.ui.weightsToggle.click()

@@ -49,6 +49,7 @@ class QtHost:
 
         def fire() -> None:
             self._timers.discard(timer)
+            timer.deleteLater()  # its signal holds this function, which holds the timer
             if not self._closed:
                 action()
 
@@ -66,6 +67,7 @@ class QtHost:
         self._closed = True
         for timer in self._timers:
             timer.stop()
+            timer.deleteLater()
         self._timers.clear()
         self._work.clear()
         self._ticking.stop()

@@ -226,6 +226,7 @@ class _Exchange:
         self._http.ended(self)
         if self._reply is not None:
             self._reply.deleteLater()
+        self._patience.deleteLater()  # its signal holds this exchange, which would live on with all it sent
         if self._upload is not None:
             self._upload.close()
             self._http.remove_later(str(self._upload.fileName()))

@@ -48,7 +48,7 @@ class ChatPanel:
         self._ui.decisionArea.layout().addWidget(self._decision.widget)
         self._ui.seenStrip.layout().addWidget(self.seen.widget)
         self._ui.sequencesArea.layout().addWidget(self._sequences.widget)
-        self._ui.marksArea.layout().addWidget(self._marks.widget)
+        self.seen.add_beside(self._marks.widget)
         self._ui.sendButton.connect("clicked()", self._send)
         self._ui.stopButton.connect("clicked()", messages.guarded(session.presenter.stop))
         self._ui.undoButton.connect("clicked()", messages.guarded(self._undo))
@@ -87,6 +87,7 @@ class ChatPanel:
     def close(self) -> None:
         """Stop looking at keys and views."""
         self.seen.close()
+        self._transcript.close()
         self._box.close()
 
     def ask(self, text: str) -> None:

@@ -96,5 +96,5 @@ def _kinds() -> dict[MarkKind, tuple[str, str]]:
     return {
         "add": (_("Ask here"), _("Click a structure in a slice view: the question is about this point.")),
         "remove": (_("Not here"), _("Click a place that does not belong to the structure.")),
-        "box": (_("Box"), _("Draw a box: the question is about what lies in it.")),
+        "box": (_("Box"), _("Click two opposite corners of a box in a slice view.")),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import slicer
+
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.connection.connection import Connection
@@ -12,6 +14,7 @@ from VILAM3SlicerLib.desktop.host import QtHost
 from VILAM3SlicerLib.desktop.threed_view import SurfacesInSight
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
+from VILAM3SlicerLib.scene.stored_range import tell_from_database
 from VILAM3SlicerLib.scene.view_watch import ViewWatch
 from VILAM3SlicerLib.viewer.discussion import Discussion
 from VILAM3SlicerLib.viewer.report_desk import ReportDesk
@@ -142,6 +145,9 @@ class ModuleSession:
         self.on_trouble(error)
 
     def _note_scan(self) -> None:
+        database = getattr(slicer, "dicomDatabase", None)
+        if database is not None and self.scan_scene.node is not None:
+            tell_from_database(self.scan_scene.node, database.instanceValue)
         self._choose_mode()
         self.on_scan()
         self._note_views()

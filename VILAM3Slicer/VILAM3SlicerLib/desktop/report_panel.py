@@ -19,6 +19,10 @@ _OTHER: dict[SectionName, SectionName] = {"findings": "impression", "impression"
 """Where a sentence can be moved to."""
 
 
+_SOURCE_WIDTH = 120
+"""Of the column of sources, in pixels; long names are wrapped."""
+
+
 class ReportPanel:
     """A table of sections and sentences; the chosen sentence is edited in a box under it."""
 
@@ -71,7 +75,8 @@ class ReportPanel:
         table.setColumnCount(2)
         table.setHorizontalHeaderLabels([_("Sentence"), _("Source")])
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Fixed)
+        table.setColumnWidth(1, _SOURCE_WIDTH)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)

@@ -55,6 +55,10 @@ class SeenStrip:
         self._ui.modeBox.connect("activated(int)", self._chosen)
         self._ui.viewBox.connect("activated(int)", self._chosen)
 
+    def add_beside(self, widget: Any) -> None:
+        """Show a widget under the words about the picture."""
+        self._ui.side.layout().addWidget(widget)
+
     @property
     def mode(self) -> ViewMode:
         """The mode that is chosen."""
@@ -95,20 +99,28 @@ class SeenStrip:
         self._show()
 
     def _show(self) -> None:
-        """All pictures in rows, or the clicked one alone."""
+        """One picture with the words beside it, several in rows above them, or the clicked one alone."""
         images = self.shown_images
         if self._large is not None and self._large < len(images):
             images = (images[self._large],)
+        is_beside = len(images) == 1 and self._large is None
+        self._arrange(is_beside)
         self._make_buttons(len(images))
+        width = self.widget.width // (2 if is_beside else max(min(len(images), _IN_A_ROW), 1)) - _FRAME
         for button, image in zip(self._buttons, images, strict=True):
-            pixmap = self._fitted(picture(image.png), len(images))
+            pixmap = self._fitted(picture(image.png), max(width, _SMALL // 2))
             button.setIcon(qt.QIcon(pixmap))
             button.setIconSize(pixmap.size())
             button.setToolTip(image_caption(image.geometry))
 
-    def _fitted(self, pixmap: Any, count: int) -> Any:
+    def _arrange(self, is_beside: bool) -> None:
+        direction = qt.QBoxLayout.LeftToRight if is_beside else qt.QBoxLayout.TopToBottom
+        self._ui.body.layout().setDirection(direction)
+        wide = qt.QSizePolicy.Maximum if is_beside else qt.QSizePolicy.Ignored
+        self._ui.pictures.setSizePolicy(wide, qt.QSizePolicy.Preferred)
+
+    def _fitted(self, pixmap: Any, width: int) -> Any:
         height = _SMALL if self._large is None else _LARGE
-        width = max(self._ui.pictures.width // min(count, _IN_A_ROW) - _FRAME, _SMALL // 2)
         return pixmap.scaled(width, height, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
 
     def _make_buttons(self, count: int) -> None:

@@ -87,6 +87,10 @@ class TranscriptView:
             self._append(row, look)
         self._rows = list(rows)
 
+    def close(self) -> None:
+        """Scroll no more."""
+        self._to_the_end.stop()
+
     def repaint(self) -> None:
         """Write everything again, as after a change of the application's colours."""
         rows = self._rows

@@ -10,6 +10,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ _START = (
 )
 """Slicer's Python may set PYTHONPATH anew, so the library's folder is told as an argument."""
 Steps = Generator[str | None, None, None]
+
+_ATTACH_SECONDS = 1.0
+"""How long surfaces that came wait for others, so that they are attached at once."""
 
 _WRITE_BYTES = 8 * 1024 * 1024
 
@@ -131,24 +135,24 @@ class SurfaceJob:
             yield from self._write_job(folder)
             process = self._start(folder)
             try:
-                yield from self._hold_places()
+                self._hold_places()
                 yield from self._attach_all(folder, process)
             finally:
                 process.kill()
                 process.wait()
 
-    def _hold_places(self) -> Steps:
+    def _hold_places(self) -> None:
         """Empty surfaces for all segments, the first one's last.
 
         A 3D view builds the surfaces of all other segments, in this process, as soon as the first segment has
         one.
         """
         segmentation = self._node.GetSegmentation()
-        for segment_id in reversed(segment_ids(self._node)):
-            segment = segmentation.GetSegment(segment_id)
-            if segment is not None and segment.GetRepresentation(CLOSED_SURFACE) is None:
-                segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
-                yield None
+        with _told_once(self._node):
+            for segment_id in reversed(segment_ids(self._node)):
+                segment = segmentation.GetSegment(segment_id)
+                if segment.GetRepresentation(CLOSED_SURFACE) is None:
+                    segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
 
     def _write_job(self, folder: Path) -> Steps:
         images: list[Any] = []
@@ -178,31 +182,54 @@ class SurfaceJob:
             )
 
     def _attach_all(self, folder: Path, process: subprocess.Popen[bytes]) -> Steps:
+        """Read the surfaces as they come and attach many at once: a view looks at all segments each time."""
+        read: list[tuple[str, vtkPolyData]] = []
+        attached_at = time.monotonic()
         for number, segment_id in enumerate(self._ids):
             result = folder / f"{number}.npz"
             while not result.exists():
                 if process.poll() is not None and not result.exists():
+                    yield from self._attach(read)
                     logging.warning("VILAM3Slicer: surfaces: %s", _last_line(folder / "errors.txt"))
                     raise SceneError(
                         "The 3D surfaces could not be built.",
                         "The segments are in the slices all the same. The log tells why.",
                     )
                 yield None
-            attached = self._attach(segment_id, result)
-            self._done += 1
-            if not attached:
-                self.passed_over.append(segment_id)
-            yield segment_id if attached else None
+            read.append((segment_id, _read_surface(result)))
+            if time.monotonic() - attached_at > _ATTACH_SECONDS or number == len(self._ids) - 1:
+                yield from self._attach(read)
+                read, attached_at = [], time.monotonic()
+            yield None
 
-    def _attach(self, segment_id: str, result: Path) -> bool:
-        segment = self._node.GetSegmentation().GetSegment(segment_id)
-        image = segment.GetRepresentation(LABELMAP) if segment is not None else None
-        if image is None or self._written.get(image) != image.GetMTime():
-            return False
-        with np.load(result) as arrays:
-            surface = poly_data(arrays["points"], arrays["triangles"], arrays["normals"])
-        segment.AddRepresentation(CLOSED_SURFACE, surface)
-        return True
+    def _attach(self, surfaces: Sequence[tuple[str, vtkPolyData]]) -> Steps:
+        attached = []
+        with _told_once(self._node):
+            for segment_id, surface in surfaces:
+                segment = self._node.GetSegmentation().GetSegment(segment_id)
+                image = segment.GetRepresentation(LABELMAP) if segment is not None else None
+                self._done += 1
+                if image is None or self._written.get(image) != image.GetMTime():
+                    self.passed_over.append(segment_id)
+                else:
+                    segment.AddRepresentation(CLOSED_SURFACE, surface)
+                    attached.append(segment_id)
+        yield from attached
+
+
+@contextmanager
+def _told_once(node: Any) -> Iterator[None]:
+    """Let the views look at a node once after many changes: with 117 segments each look takes long."""
+    was_modifying = node.StartModify()
+    try:
+        yield
+    finally:
+        node.EndModify(was_modifying)
+
+
+def _read_surface(path: Path) -> vtkPolyData:
+    with np.load(path) as arrays:
+        return poly_data(arrays["points"], arrays["triangles"], arrays["normals"])
 
 
 def python_executable() -> str:

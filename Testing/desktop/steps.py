@@ -67,6 +67,7 @@ class Course:
         connection.connect()
         self.run.watch.begin("connecting")
         yield lambda: connection.state.phase == "ready", LONG
+        self.run.watch.begin("")
         self.check("the backend is found and ready", True, connection.state.status.model.name)
 
     def _load(self):

@@ -22,6 +22,7 @@ class DecisionBar:
         self.widget.setFrameShape(qt.QFrame.StyledPanel)
         layout = qt.QVBoxLayout(self.widget)
         self._question = qt.QLabel()
+        self._question.setTextFormat(qt.Qt.PlainText)
         self._question.setWordWrap(True)
         layout.addWidget(self._question)
         self._choices = qt.QHBoxLayout()

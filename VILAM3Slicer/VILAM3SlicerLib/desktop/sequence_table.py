@@ -28,6 +28,7 @@ class SequenceTable:
         self._form = qt.QFormLayout(self.widget)
         self._boxes: dict[str, Any] = {}
         self._message = qt.QLabel()
+        self._message.setTextFormat(qt.Qt.PlainText)
         self._message.setWordWrap(True)
         self._confirm = qt.QPushButton(_("These are right"))
         self._confirm.connect("clicked()", study.confirm)

@@ -91,6 +91,16 @@ def test_answer_leads_only_to_segments_on_the_screen(called):
     assert shown.source == "Written by demo, with the result of CT_TISSUE 1.0"
 
 
+def test_answer_leads_to_the_segments_of_other_questions_too(called):
+    words = "As I said, the left lung is large."
+    called.say(Answer(1, words, "stop", 10, 3, "demo", 1.0))
+    shown = row(called, ON_SCREEN)
+    assert [(span.text, span.segment) for span in shown.paragraphs if span.segment] == [
+        ("left lung", "left lung")
+    ]
+    assert not any(span.segment for span in row(called).paragraphs)
+
+
 def test_a_colour_of_two_segments_tells_both(called):
     again = LegendEntry("red", (1, 0, 0), "right lung")
     called.say(replace(RESULT, legend=(*RESULT.legend, again)), Text(1, "It is red."))

@@ -152,7 +152,8 @@ def css_colour(rgb: Sequence[int]) -> str:
 def answer_spans(turn: Turn, segments: Sequence[SegmentRow]) -> tuple[AnswerSpan, ...]:
     """The answer so far, split where it names a segment or a colour of the model's overlay."""
     colours = {row.name: css_colour(row.rgb) for row in segments}
-    spans = linked(turn.text, [segment.name for segment in turn.segments], turn.legend)
+    named = [segment.name for segment in turn.segments] + list(colours)  # also those of other questions
+    spans = linked(turn.text, list(dict.fromkeys(named)), turn.legend)
     return tuple(
         AnswerSpan(
             text=span.text,

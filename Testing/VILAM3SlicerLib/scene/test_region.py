@@ -61,6 +61,15 @@ def test_the_picture_is_of_the_box_and_shows_what_is_there(make_volume, make_vie
     assert np.abs(pixels(seen).astype(float) - grey).max() <= 1 + rounded_voxel
 
 
+def test_a_close_view_does_not_make_the_picture_of_a_box_huge(make_volume, make_view) -> None:
+    node = make_volume(ramp(), CENTRED)
+    view = make_view(node, "Axial")
+    view.logic.GetSliceNode().SetFieldOfView(0.2, 0.2, 1.0)
+    seen = capture(view, "as_seen", "CT", box_to_world=BOX)
+    assert max(seen.geometry.columns, seen.geometry.rows) == 2048
+    np.testing.assert_allclose(np.ptp(places(seen.geometry)[..., 0]), 12, atol=0.05)
+
+
 def test_a_box_on_a_volume_under_a_transform_is_cut_out_in_the_world(
     make_volume, make_view, put_under_transform
 ) -> None:

@@ -10,6 +10,8 @@ from Testing.VILAM3SlicerLib.viewer.conftest import MATRIX, SHAPE, two_organs
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, SceneError
 from VILAM3SlicerLib.protocol.messages import PointPrompt
 from VILAM3SlicerLib.protocol.nrrd import decode_nrrd
+from VILAM3SlicerLib.scene.capture import capture
+from VILAM3SlicerLib.scene.views import slice_view
 
 NAMES = {"T1c": "case_t1ce", "T1": "case_t1", "T2": "case_t2", "FLAIR": "case_flair"}
 
@@ -84,14 +86,28 @@ def test_volumes_that_come_and_go_are_in_the_table_soon(talk, study, make_volume
 
 
 def test_another_sequence_may_be_looked_at_without_leaving_the_conversation(talk, study) -> None:
-    from VILAM3SlicerLib.scene.views import slice_view
-
     view = slice_view(talk.scan._app_logic, "Red")
     view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(study["T1"].GetID())
     talk.discussion.follow_view()
     assert talk.scan.node is study["FLAIR"]
     _, context = ask(talk)
     assert context["volume"] == context["sequences"][3]["volume"]
+
+
+def test_other_planes_that_go_along_are_of_the_scan_itself_in_its_own_frame(
+    talk, study, make_view, put_under_transform
+) -> None:
+    moved = np.eye(4)
+    moved[:3, 3] = (3, -2, 1)
+    put_under_transform(study["T1"], moved)
+    make_view(study["T1"], "Coronal", name="Green")
+    talk.scan.companions.has_slices = True
+    green = slice_view(talk.scan._app_logic, "Green")
+    *_, seen = talk.scan.capture("as_seen")
+    green.logic.GetSliceCompositeNode().SetBackgroundVolumeID(study["FLAIR"].GetID())
+    expected = capture(green, "as_seen", "MRI")
+    assert seen.png == expected.png
+    np.testing.assert_allclose(seen.geometry.pixel_to_ras, expected.geometry.pixel_to_ras)
 
 
 def test_a_sequence_registered_by_a_transform_is_sent_where_it_is_seen(

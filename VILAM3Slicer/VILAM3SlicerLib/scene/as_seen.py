@@ -22,6 +22,9 @@ Mask = npt.NDArray[np.bool_]
 REGION_PIXELS = 384
 """A part of the view gets so many pixels along its longer side at least: what the published models read."""
 
+MOST_PIXELS = 2048
+"""And no more than these, however close the view is."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -57,7 +60,8 @@ def part_of_view(rectangle: Rectangle) -> Frame:
     """A rectangle of the screen, in pixels as fine as the model's where the screen's are coarser."""
     left, right, bottom, top = rectangle
     longer = max(right - left, top - bottom)
-    step = min(1.0, max(longer, 1e-3) / (REGION_PIXELS - 1))
+    pixels = min(max(longer + 1, REGION_PIXELS), MOST_PIXELS)
+    step = max(longer, 1e-3) / (pixels - 1)
     return Frame(left, bottom, step, round((right - left) / step) + 1, round((top - bottom) / step) + 1)
 
 

@@ -49,8 +49,9 @@ class AskedVolumes:
     def refresh(self) -> None:
         """Look for volumes that may be sequences; packed ones that are gone are forgotten."""
         self._is_planned = False
-        self._packed = {key: one for key, one in self._packed.items() if self.node(key) is not None}
-        self._modalities = {key: one for key, one in self._modalities.items() if self.node(key) is not None}
+        for kept in (self._packed, self._modalities):
+            for key in [key for key in list(kept) if self.node(key) is None]:
+                del kept[key]  # in place: a thread may be packing another volume
         self.study.offer(sequence_candidates(self._scene, self.patients, self._modality))
 
     def sequences(self, node: Any, modality: str) -> list[tuple[ChosenSequence, Any]]:

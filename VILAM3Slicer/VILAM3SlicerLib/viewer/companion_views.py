@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from VILAM3SlicerLib.scene.capture import CapturedView, capture
+from VILAM3SlicerLib.scene.capture import CapturedView, capture_all
 from VILAM3SlicerLib.scene.views import slice_views
 
 
@@ -26,13 +26,14 @@ class CompanionViews:
     def capture(
         self, node: Any, asked: str, modality: str, volume: str | None, belongs: Callable[[Any], bool]
     ) -> list[CapturedView]:
-        """The slice views beside the asked one, in the application's order, then the 3D view.
+        """The scan in the planes of the slice views beside the asked one, in the application's order, then
+        the 3D view. A view with another sequence of the scan's study gives its plane only.
 
         Args:
             node: the scan that is talked about; without one nothing goes along.
             asked: the name of the asked view.
             modality: as in ``scene.capture.capture``.
-            volume: the scan's content hash.
+            volume: the scan's content hash, for the 3D view.
             belongs: whether a volume node is what is talked about; other views stay away.
 
         Raises:
@@ -42,5 +43,5 @@ class CompanionViews:
             return []
         views = slice_views(self._app_logic) if self.has_slices else []
         others = [view for view in views if view.name != asked and belongs(view.background)]
-        seen = [capture(view, "as_seen", modality, volume) for view in others]
+        seen = [one for view in others for one in capture_all(view, [node], node, "as_seen", modality)]
         return [*seen, self.threed(node, volume)] if self.threed is not None else seen

@@ -90,12 +90,23 @@ def _check_context(context: TurnContext, images: int) -> None:
             f"At most {MAX_POINTS} points and {MAX_SEQUENCES} sequences can come with a question.",
             "Remove some of them.",
         )
+    if not _are_finite(context):
+        raise InvalidRequest(
+            "A point, the box or a view has values that are not numbers.",
+            "Place the points and the box again.",
+        )
     if context.stored_range is not None and not _is_range(*context.stored_range):
         raise InvalidRequest("The stored range is not well formed.", "Send two numbers, the lower one first.")
     if len(context.views) not in (0, images):
         raise InvalidRequest(
             f"There are {len(context.views)} views for {images} images.", "Send one view for each image."
         )
+
+
+def _are_finite(context: TurnContext) -> bool:
+    places = [point.ras for point in context.points] + [view.pixel_to_ras for view in context.views]
+    boxes = [context.box.box_to_ras] if context.box is not None else []
+    return all(math.isfinite(number) for numbers in (*places, *boxes) for number in numbers)
 
 
 def _is_range(low: float, high: float) -> bool:

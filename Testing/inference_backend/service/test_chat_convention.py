@@ -189,6 +189,14 @@ VIEW = {
         ({"vilam3": {"turn_id": "x", "session": "s", "stored_range": [255, 0]}}, (422, "invalid_request")),
         ({"vilam3": {"turn_id": "x", "session": "s", "stored_range": [0]}}, (422, "invalid_request")),
         (
+            {"vilam3": {"turn_id": "x", "session": "s", "points": [{"ras": [0, "NaN", 0]}]}},
+            (422, "invalid_request"),
+        ),
+        (
+            {"vilam3": {"turn_id": "x", "session": "s", "box": {"box_to_ras": ["Infinity"] * 16}}},
+            (422, "invalid_request"),
+        ),
+        (
             {"vilam3": {"turn_id": "x", "session": "s", "box": {"box_to_ras": [1.0] * 15}}},
             (422, "invalid_request"),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from inference_backend.experts.extent import require_extent
 from inference_backend.imaging.volume import Array, Volume
 from VILAM3SlicerLib.protocol.errors import ExpertError
 
@@ -16,13 +17,35 @@ LOWEST_PADDING_HU = -2040
 
 MIN_SLICES = 3
 
+_LARGEST_MM = 3000.0
+_MAY_BE_CT = ("CT", "Unknown")
+
 
 def require_ct(volume: Volume) -> Array:
     """The volume's voxels, those that are not numbers as air.
 
     Raises:
-        ExpertError: fewer than three slices, or values that are not Hounsfield units.
+        ExpertError: see ``check_ct``.
     """
+    check_ct(volume)
+    return _with_air(volume.voxels)
+
+
+def check_ct(volume: Volume, modality: str = "Unknown") -> None:
+    """Refuse what is no CT; an eighth of the voxels is looked at.
+
+    Args:
+        modality: what the person or the file says.
+
+    Raises:
+        ExpertError: another modality, fewer than three slices, voxels of no body's size, or values that are
+            not Hounsfield units.
+    """
+    if modality not in _MAY_BE_CT:
+        raise ExpertError(
+            f"This is said to be {modality}, not CT.",
+            "Choose a CT; if this is one, choose CT as its modality.",
+        )
     slices = min(volume.voxels.shape)
     if slices < MIN_SLICES:
         raise ExpertError(
@@ -31,19 +54,21 @@ def require_ct(volume: Volume) -> Array:
         )
     if not np.isrealobj(volume.voxels):
         raise ExpertError("The volume has complex values, not Hounsfield units.", "Choose a CT volume.")
-    voxels = volume.voxels
+    require_extent(volume, _LARGEST_MM)
+    _require_hounsfield(_with_air(volume.voxels[::2, ::2, ::2]))
+
+
+def _with_air(voxels: Array) -> Array:
     if voxels.dtype.kind == "f":
-        voxels = np.nan_to_num(voxels, nan=AIR_HU, posinf=HIGHEST_HU, neginf=AIR_HU)
-    _require_hounsfield(voxels)
+        return np.nan_to_num(voxels, nan=AIR_HU, posinf=HIGHEST_HU, neginf=AIR_HU)
     return voxels
 
 
-def _require_hounsfield(voxels: Array) -> None:
+def _require_hounsfield(sample: Array) -> None:
     """Tell CT from anything else by what every body has: soft tissue around 0 HU, and air or fat below it.
 
     Nothing is less dense than air; only padding, which is one value, lies below.
     """
-    sample = voxels[::2, ::2, ::2]
     below_air = np.mean((sample > max(LOWEST_PADDING_HU, sample.min())) & (sample < -1100))
     soft_tissue = np.mean((sample > -200) & (sample < 300))
     fat_or_air = np.mean((sample > -1020) & (sample < -40))

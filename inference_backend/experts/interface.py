@@ -127,6 +127,14 @@ class Expert(Protocol):
         """Empty where the expert can run, else the reason and what to do about it."""
         return ""
 
+    def check(self, request: ExpertRequest) -> None:
+        """Refuse what ``run`` would refuse at once; asked before the expert is loaded.
+
+        Raises:
+            InvalidRequest, ExpertError: see ``run``.
+        """
+        return None
+
     def load(self, device: str) -> None:
         """Get ready to run on a torch device; called in the experts' process, again after ``unload``."""
         return None

@@ -53,8 +53,10 @@ class ExpertWorker:
         """Answer an ``ExpertTask``."""
         task: ExpertTask = request
         started = time.monotonic()
-        expert = self._ready(task.call.expert, emit)
+        expert = self._available(task.call.expert)
         work = _request(task)
+        expert.check(work)
+        self._load(expert, emit)
         result = expert.run(work, _at_intervals(emit), is_cancelled)
         if is_cancelled():
             raise Cancelled("The expert was stopped.")
@@ -65,16 +67,19 @@ class ExpertWorker:
                 emit(ExpertNote(note))
         emit(_outcome(expert, result, told, time.monotonic() - started))
 
-    def _ready(self, name: str, emit: Emit) -> Expert:
+    def _available(self, name: str) -> Expert:
         expert = self._registry.find(name)
         if expert.unavailable_because:
             raise ExpertError(expert.unavailable_because)
+        return expert
+
+    def _load(self, expert: Expert, emit: Emit) -> None:
         if self._loaded is None:  # the device is asked when an expert needs it, not when the process starts
             device = resolve_device(self._device)
             self._loaded = LoadedExperts(device, free_device_memory(device))
         if not self._loaded.holds(expert):
             emit(ExpertStep(0.0, f"loading {expert.card.name}"))
-        return self._loaded.ready(expert, lambda words: emit(ExpertNote(words)))
+        self._loaded.ready(expert, lambda words: emit(ExpertNote(words)))
 
 
 def _request(task: ExpertTask) -> ExpertRequest:

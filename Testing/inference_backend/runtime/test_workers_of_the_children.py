@@ -152,6 +152,17 @@ class TestExpertWorker:
             ExpertWorker(ExpertRegistry([Halver()]), "cpu").handle(task, list[Any]().append, lambda: True)
         assert not task.labelmap.exists()
 
+    def test_what_the_expert_refuses_at_once_is_refused_before_it_is_loaded(self, task: ExpertTask) -> None:
+        class Choosy(Halver):
+            def check(self, request: ExpertRequest) -> None:
+                raise ExpertError(f"{request.arguments} of {request.volume.voxels.shape} is refused.")
+
+        expert, emitted = Choosy(), list[Any]()
+        with pytest.raises(ExpertError, match=r"left of \(8, 6, 4\) is refused"):
+            ExpertWorker(ExpertRegistry([expert]), "cpu").handle(task, emitted.append, never)
+        assert expert.loaded == 0
+        assert emitted == []
+
     def test_an_expert_that_cannot_run_says_why(self, task: ExpertTask) -> None:
         worker = ExpertWorker(ExpertRegistry([BrokenExpert("HALVER", "Its weights are missing.")]), "cpu")
         assert worker.info[0].unavailable_because == "Its weights are missing."

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from inference_backend.conversation import wording
 from inference_backend.conversation.model_cards import BRATS
-from inference_backend.experts.brats.study import Study, read_study
+from inference_backend.experts.brats.study import Study, find_sequences, read_study
 from inference_backend.experts.bundle_config import BundleConfig, bundle_version
 from inference_backend.experts.interface import (
     Expert,
@@ -64,6 +64,9 @@ class Brats(Expert):
     @property
     def unavailable_because(self) -> str:
         return why_not(self._weights, INFERENCE, METADATA, WEIGHTS)
+
+    def check(self, request: ExpertRequest) -> None:
+        find_sequences(request.sequences)
 
     def load(self, device: str) -> None:
         self._model = _Model(self._weights.folder(), device)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference_backend.experts.brats.one_brain import check_one_brain
+from inference_backend.experts.extent import require_extent
 from inference_backend.experts.interface import SequenceVolume
 from inference_backend.imaging.volume import Affine, Array, Volume
 from VILAM3SlicerLib.protocol.errors import ExpertError
@@ -22,6 +23,8 @@ _SAME_MM = 0.01
 
 _EXTRACTED_BELOW = 0.6
 """A brain without its skull leaves more than this part of a scan empty."""
+
+_LARGEST_MM = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +60,7 @@ def read_study(sequences: Sequence[SequenceVolume], source: Volume) -> Study:
         InvalidRequest: a sequence is missing, or it is not clear which is which.
         ExpertError: they are no MRI of one brain; the message says why.
     """
-    places = assign_roles([(sequence.name, sequence.role) for sequence in sequences])
-    chosen = [sequences[places[role]] for role in ROLES]
-    for role, sequence in zip(ROLES, chosen, strict=True):
-        _require_mri(role, sequence.volume)
+    chosen = find_sequences(sequences)
     grid = _working_grid(chosen[0].volume)
     channels = [resample(_clean(sequence.volume), grid, nearest=False) for sequence in chosen]
     notes = [*_guessed(chosen), *check_one_brain(channels)]
@@ -74,6 +74,20 @@ def read_study(sequences: Sequence[SequenceVolume], source: Volume) -> Study:
     if np.mean(channels[0] != 0) > _EXTRACTED_BELOW:
         notes.append("The skull seems to be in the images; the model was trained on brains without it.")
     return Study(tuple(channels), grid.ijk_to_ras, source, tuple(notes))
+
+
+def find_sequences(sequences: Sequence[SequenceVolume]) -> list[SequenceVolume]:
+    """The four sequences in the published order, each looked at alone.
+
+    Raises:
+        InvalidRequest: a sequence is missing, or it is not clear which is which.
+        ExpertError: one is no MRI; the message says why.
+    """
+    places = assign_roles([(sequence.name, sequence.role) for sequence in sequences])
+    chosen = [sequences[places[role]] for role in ROLES]
+    for role, sequence in zip(ROLES, chosen, strict=True):
+        _require_mri(role, sequence.volume)
+    return chosen
 
 
 def _guessed(chosen: Sequence[SequenceVolume]) -> list[str]:
@@ -154,6 +168,7 @@ def _require_mri(role: str, volume: Volume) -> None:
         )
     if not np.isrealobj(volume.voxels):
         raise ExpertError(f"{role} has complex values.", "Choose magnitude images.")
+    require_extent(volume, _LARGEST_MM, role)
     sample = volume.voxels[::2, ::2, ::2]
     if not np.nan_to_num(sample).any():
         raise ExpertError(f"{role} is empty: all voxels are 0.", "Choose another volume.")

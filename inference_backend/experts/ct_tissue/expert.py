@@ -10,6 +10,7 @@ from inference_backend.conversation.model_cards import ModelCard
 from inference_backend.experts.ct_tissue.analysis import TissueAnalysis
 from inference_backend.experts.ct_tissue.structures import ARGUMENTS, Tissue, segments_of, tissues_asked_for
 from inference_backend.experts.ct_tissue.working_grid import WorkingGrid, working_grid
+from inference_backend.experts.hounsfield import check_ct
 from inference_backend.experts.interface import (
     Expert,
     ExpertRequest,
@@ -36,6 +37,10 @@ class CtTissue(Expert):
     card = CARD
     version = "1.1"
     tells_sizes = True
+
+    def check(self, request: ExpertRequest) -> None:
+        tissues_asked_for(request.arguments)
+        check_ct(request.volume, request.modality)
 
     def run(
         self, request: ExpertRequest, report_progress: ReportProgress, is_cancelled: IsCancelled

@@ -15,7 +15,7 @@ from inference_backend.experts.cxr.ensemble import (
     load_ensemble,
 )
 from inference_backend.experts.cxr.heat_map import activation_maps, pixels_of_map, shown
-from inference_backend.experts.cxr.image import Radiograph, read_radiograph
+from inference_backend.experts.cxr.image import Radiograph, check_radiograph, read_radiograph
 from inference_backend.experts.interface import (
     Expert,
     ExpertRequest,
@@ -64,6 +64,9 @@ class Cxr(Expert):
                 "setup_backend.py weights convert CXR"
             )
         return reason
+
+    def check(self, request: ExpertRequest) -> None:
+        check_radiograph(request.volume, request.modality, request.stored_range)
 
     def load(self, device: str) -> None:
         self._ensemble = self._load_models(self._weights.folder(), device)

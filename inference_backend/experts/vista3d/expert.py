@@ -11,7 +11,7 @@ import numpy as np
 
 from inference_backend.conversation.model_cards import VISTA3D
 from inference_backend.experts.bundle_config import bundle_version
-from inference_backend.experts.hounsfield import require_ct
+from inference_backend.experts.hounsfield import check_ct, require_ct
 from inference_backend.experts.interface import (
     Expert,
     ExpertRequest,
@@ -80,6 +80,10 @@ class Vista3d(Expert):
         if weights_file(folder) is None:
             return "Its folder holds no weights. Fetch them again."
         return "" if (folder / INFERENCE).is_file() else NO_CONFIGURATION
+
+    def check(self, request: ExpertRequest) -> None:
+        structures_asked_for(request.arguments)
+        check_ct(request.volume, request.modality)
 
     def load(self, device: str) -> None:
         self._model = self._load_model(self._weights.folder(), device)

@@ -132,6 +132,12 @@ def refused(sequences: Sequence[SequenceVolume]) -> str:
     return error.value.message
 
 
+@pytest.mark.parametrize("millimetres", [0.001, 1000.0])
+def test_a_spacing_that_no_head_has_is_refused(brain: list[Volume], millimetres: float) -> None:
+    strange = [Volume(volume.voxels, np.diag([millimetres] * 3 + [1.0])) for volume in brain]
+    assert refused(study_of(strange)).startswith("T1c is ")
+
+
 def test_what_is_missing_is_named(brain: list[Volume]) -> None:
     assert "missing: T1, FLAIR" in refused([study_of(brain)[0], study_of(brain)[2]])
     assert "missing: T1c, T1, T2, FLAIR" in refused([])

@@ -104,8 +104,8 @@ def test_rows_run_from_the_top_and_the_square_lies_in_the_middle(
 @pytest.mark.parametrize(
     ("voxels", "modality", "reason"),
     [
-        (np.zeros((80, 80, 5), np.int16), "CT", "CT image, not a chest X-ray"),
-        (np.arange(6400.0).reshape(80, 80, 1), "MRI", "MRI image, not a chest X-ray"),
+        (np.zeros((80, 80, 5), np.int16), "CT", "CT, not a chest X-ray"),
+        (np.arange(6400.0).reshape(80, 80, 1), "MRI", "MRI, not a chest X-ray"),
         (np.zeros((80, 90, 5), np.int16), "Unknown", "a volume of 80x90x5 voxels"),
         (np.full((80, 80, 1), 7), "CXR", "all pixels are alike"),
         (np.ones((20, 80, 1)), "CXR", "only 20x80 pixels"),

@@ -62,7 +62,7 @@ def worker(weights: Path) -> Iterator[ExpertWorker]:
         patch.setenv("VILAM3_WEIGHTS", str(weights))
         assert WeightsFolder().state(read_catalogue()["CXR"]) == "present"
         worker = ExpertWorker(ExpertRegistry([create()]), "cpu")
-        worker._ready("CXR", lambda told: None)
+        worker._load(worker._available("CXR"), lambda told: None)
         yield worker
 
 
@@ -162,8 +162,8 @@ def test_what_the_file_could_have_held_reaches_the_networks(asked: Asked) -> Non
 @pytest.mark.parametrize(
     ("shape", "modality", "reason"),
     [
-        ((40, 40, 30), "CT", "said to be a CT image"),
-        ((200, 200, 1), "MRI", "said to be a MRI image"),
+        ((40, 40, 30), "CT", "said to be CT"),
+        ((200, 200, 1), "MRI", "said to be MRI"),
         ((1, 1, 1), "CXR", "only 1x1x1 pixels"),
         ((300, 300, 1), "CXR", "all pixels are alike"),
     ],

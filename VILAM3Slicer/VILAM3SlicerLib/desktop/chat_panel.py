@@ -87,7 +87,6 @@ class ChatPanel:
     def close(self) -> None:
         """Stop looking at keys and views."""
         self.seen.close()
-        self._transcript.close()
         self._box.close()
 
     def ask(self, text: str) -> None:

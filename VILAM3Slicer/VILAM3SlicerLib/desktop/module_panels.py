@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.desktop.behind_panel import BehindPanel
@@ -40,7 +41,7 @@ class ModulePanels:
             (ui.segmentsTab, self.segments.widget),
             (ui.reportTab, self.report.widget),
             (ui.behindTab, self.behind.widget),
-            (ui.backendTab, self.connection.widget),
+            (ui.backendTab, _scrolled(self.connection.widget)),
         ):
             tab.layout().addWidget(widget)
         session.on_refresh = self.refresh
@@ -91,3 +92,12 @@ class ModulePanels:
             self._told = told
             self._ui.tabs.setTabText(_SEGMENTS, _("Segments") + (f" ({count})" if count else ""))
             self._ui.tabs.setTabText(_BACKEND, _("Backend") + ("" if told[1] else " ●"))
+
+
+def _scrolled(widget: Any) -> Any:
+    """A panel that is high at times in an area that scrolls, so that the other tabs fit a small window."""
+    area = qt.QScrollArea()
+    area.setFrameShape(qt.QFrame.NoFrame)
+    area.setWidgetResizable(True)
+    area.setWidget(widget)
+    return area

@@ -56,6 +56,7 @@ class TranscriptView:
         self._starts: list[int] = []
         self._pictured: set[str] = set()
         self._welcome: str | None = None
+        self._look: Look | None = None
         self._follows_the_end = True
         bar = browser.verticalScrollBar()
         bar.connect("actionTriggered(int)", self._on_scrolled_by_person)
@@ -71,33 +72,22 @@ class TranscriptView:
             self._browser.setHtml(html)
 
     def show(self, rows: Sequence[TurnRow]) -> None:
-        """Show these turns; those before the first that changed are not touched."""
+        """Show these turns; those before the first that changed stay, unless the colours changed."""
         if self._welcome is not None:
             self._welcome = None
             self._pictured.clear()
             self._browser.clear()
-        same = _count_same(self._rows, rows)
+        look = look_of(self._browser.palette)
+        same = _count_same(self._rows, rows) if look == self._look else 0
         if same == len(rows) == len(self._rows):
             return
         if len(rows) > len(self._rows):
             self._follows_the_end = True
         self._cut(same)
-        look = look_of(self._browser.palette)
+        self._look = look
         for row in rows[same:]:
             self._append(row, look)
         self._rows = list(rows)
-
-    def close(self) -> None:
-        """Scroll no more."""
-        self._to_the_end.stop()
-
-    def repaint(self) -> None:
-        """Write everything again, as after a change of the application's colours."""
-        rows = self._rows
-        self._cut(0)
-        self._rows = []
-        if rows:
-            self.show(rows)
 
     def _on_scrolled_by_person(self, _action: int) -> None:
         bar = self._browser.verticalScrollBar()

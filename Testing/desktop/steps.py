@@ -99,7 +99,6 @@ class Course:
         yield _after(10), SHORT
         said = " ".join(self.transcript.replace("■", "").split())
         self.check("the answer is in the transcript", turn.text in said, turn.text)
-        self._show_threed()
         self.run.picture("4_answer")
 
     def _check_segments(self):
@@ -116,11 +115,6 @@ class Course:
                 self.check(f"{row.name} lies on air", np.median(hounsfield) < -600, np.median(hounsfield))
         surface = segmentation.GetClosedSurfaceInternalRepresentation(rows[0].segment_id)
         self.check("surfaces are there", surface is not None and surface.GetNumberOfPoints() > 100)
-
-    def _show_threed(self):
-        view = slicer.app.layoutManager().threeDWidget(0).threeDView()
-        view.resetFocalPoint()
-        view.resetCamera()
 
     def _look_around(self):
         name = next(row.name for row in self.session.scan_scene.rows() if "lung" in row.name)
@@ -204,7 +198,6 @@ class Course:
         same = back.keys() == sizes.keys() and all(abs(back[name] - sizes[name]) < 0.5 for name in sizes)
         self.check("the segments come back in their sizes", same, back)
         yield _after(20), SHORT
-        self._show_threed()
         self.run.picture("13_loaded")
 
     def _reload_module(self):

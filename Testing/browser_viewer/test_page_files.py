@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from browser_viewer.overview import coloured_share
-from Testing.browser_viewer.conftest import viewer_process
+from Testing.browser_viewer.conftest import PATIENCE_MS, viewer_process
 from Testing.browser_viewer.person import (
     ask,
     download,
@@ -129,8 +129,9 @@ def test_a_saved_case_is_read_again_without_a_backend(page, browser, python_envi
     arguments = ["--backend", "http://127.0.0.1:9", "--volume", str(saved)]
     with viewer_process(arguments, python_environment, tmp_path / "viewer.log") as (_, url):
         other = browser.new_page(viewport={"width": 1280, "height": 720})
+        other.set_default_timeout(PATIENCE_MS)
         other.goto(url)
-        other.wait_for_selector(".turn .answer", timeout=60_000)
+        other.wait_for_selector(".turn .answer")
         other.wait_for_selector(".chip.bad")
         assert behind(other) == shown
         assert other.locator(".segment-name").all_inner_texts() == ["left lung", "right lung"]

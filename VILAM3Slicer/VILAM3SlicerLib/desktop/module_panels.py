@@ -99,5 +99,6 @@ def _scrolled(widget: Any) -> Any:
     area = qt.QScrollArea()
     area.setFrameShape(qt.QFrame.NoFrame)
     area.setWidgetResizable(True)
+    area.setSizePolicy(qt.QSizePolicy.Preferred, qt.QSizePolicy.Ignored)
     area.setWidget(widget)
     return area

@@ -201,9 +201,13 @@ class VILAM3SlicerLogic(ScriptedLoadableModuleLogic):
         return VILAM3SlicerParameterNode(super().getParameterNode())
 
     def ask(self, volumeNode, question, **options) -> Any:
-        """Ask about a volume and wait for the answer; see ``VILAM3SlicerLib.viewer.ask``."""
+        """Ask about a volume and wait for the answer: its text, and the scan's segmentation node.
+
+        Slicer goes on drawing meanwhile. The options are those of ``VILAM3SlicerLib.viewer.ask``.
+        """
         from VILAM3SlicerLib.viewer.ask import ask
 
+        options.setdefault("while_waiting", slicer.app.processEvents)
         return ask(slicer.mrmlScene, slicer.app.applicationLogic(), volumeNode, question, **options)
 
 

@@ -44,6 +44,7 @@ class Course:
         yield from self._save_and_load()
         yield from self._reload_module()
         yield from self._close_scene()
+        self._ask_from_a_script()
 
     def said(self):
         return [turn.text for turn in self.session.presenter.turns]
@@ -189,7 +190,9 @@ class Course:
         slicer.mrmlScene.Clear(0)
         yield lambda: self.session.scan_scene.node is None, SHORT
         self.check("closing the scene ends the conversation", not self.session.presenter.turns)
+        yield _after(20), SHORT
         self.run.picture("12_closed")
+        self.check("nothing of the scan is shown any more", not self.chat.seen.shown_images)
         slicer.util.loadScene(path)
         yield lambda: self.session.presenter.turns and self.settled(), LONG
         self.check("the conversation comes back", self.said() == said)
@@ -214,6 +217,15 @@ class Course:
         yield lambda: self.session.scan_scene.node is None, SHORT
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
         self.check("a closed scene is clean", not nodes and not self.session.presenter.turns)
+
+    def _ask_from_a_script(self):
+        self.run.watch.begin("")
+        node = slicer.util.loadVolume(self.run.task["scan"])
+        logic = slicer.util.getModuleLogic("VILAM3Slicer")
+        address = {"backend": self.run.task["url"], "key": self.run.task["key"]}
+        text, segmentation = logic.ask(node, LUNGS, **address)
+        found = segmentation.GetSegmentation().GetNumberOfSegments() if segmentation else 0
+        self.check("a script asks without the panel", "lung" in text and found == 2, text)
 
 
 def _after(rounds):

@@ -56,18 +56,30 @@ def test_extension_is_named_and_described() -> None:
 
 def test_pictures_that_the_extension_names_are_here() -> None:
     text = (REPOSITORY / "CMakeLists.txt").read_text()
-    for path in re.findall(r"raw/main/([^\"]+)", text):
+    for path in re.findall(r"raw/main/([^\" ]+)", text):
         assert (REPOSITORY / path).is_file(), path
 
 
 def test_icons_have_the_size_that_slicer_shows() -> None:
     for folder in (REPOSITORY, MODULE):
-        with Image.open(folder / "Resources" / "Icons" / "VILAM3Slicer.png") as icon:
-            assert icon.size == (128, 128)
-            assert icon.mode == "RGBA"
+        icons = sorted((folder / "Resources" / "Icons").glob("*.png"))
+        assert icons
+        for path in icons:
+            with Image.open(path) as icon:
+                assert (icon.size, icon.mode) == ((128, 128), "RGBA"), path
 
 
 def test_module_has_the_classes_that_slicer_looks_for() -> None:
     tree = ast.parse((MODULE / "VILAM3Slicer.py").read_text())
     names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    assert {"VILAM3Slicer", "VILAM3SlicerWidget"} <= names
+    assert {f"VILAM3Slicer{part}" for part in ("", "Widget", "Logic", "Test", "ParameterNode")} <= names
+
+
+def test_each_ui_file_is_loaded_by_its_name() -> None:
+    code = "\n".join(
+        path.read_text() for path in sorted((MODULE / "VILAM3SlicerLib" / "desktop").glob("*.py"))
+    )
+    code += (MODULE / "VILAM3Slicer.py").read_text()
+    for path in (MODULE / "Resources" / "UI").glob("*.ui"):
+        assert f'load_ui("{path.stem}")' in code or f"UI/{path.name}" in code, path
+        assert f"<class>{path.stem}</class>" in path.read_text(), path

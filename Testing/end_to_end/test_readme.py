@@ -12,6 +12,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python3 (setup_backend\.py [a-z]+)", README)))
+OPTIONS = sorted(
+    {
+        (command, option)
+        for command, rest in re.findall(r"python3 setup_backend\.py ([a-z]+)([^`\n]*)", README)
+        for option in re.findall(r"--[a-z-]+", rest)
+    }
+)
 
 
 def test_python_snippet_talks_to_the_backend(demo_backend, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -37,13 +44,13 @@ def test_commands_exist(command: str) -> None:
     assert "usage" in run.stdout.lower()
 
 
-@pytest.mark.parametrize("option", sorted(set(re.findall(r"(--[a-z]+)", README))))
-def test_options_exist(option: str) -> None:
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_options_exist(command: str, option: str) -> None:
     run = subprocess.run(
-        [sys.executable, "setup_backend.py", "demo", "--help"],
+        [sys.executable, "setup_backend.py", command, "--help"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert option in run.stdout
+    assert f"{option} " in run.stdout
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#]+)\)", README))

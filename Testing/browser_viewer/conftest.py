@@ -134,6 +134,7 @@ def page(browser: Any, running_page: RunningPage) -> Iterator[Any]:
     context.on("request", lambda request: requests.append(request.url))
     opened = context.new_page()
     opened.goto(running_page.url)
+    opened.click(".tabs >> text=Chat")
     opened.wait_for_selector(".seen-image:not(.empty)")
     opened.wait_for_selector(".send")
     yield opened

@@ -77,7 +77,7 @@ def simulated(
 def zoomed(small: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A smooth field stretched over a volume."""
     large = zoom(small, [-(-size // count) for size, count in zip(shape, small.shape, strict=True)], order=1)
-    return large[tuple(slice(0, size) for size in shape)].astype(np.float32)
+    return np.asarray(large[tuple(slice(0, size) for size in shape)], np.float32)
 
 
 def _with_tumour(image: np.ndarray, brightness: tuple[float, ...], middle: tuple[float, ...]) -> np.ndarray:

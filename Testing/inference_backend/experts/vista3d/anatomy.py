@@ -129,7 +129,7 @@ def in_vista3d_labels(labels: np.ndarray, structures: Path, names: dict[str, int
     table = np.zeros(256, np.uint8)
     for value in np.unique(labels[labels > 0]):
         table[value] = by_words[_words(listed[int(value)])]
-    return table[labels]
+    return np.asarray(table[labels])
 
 
 def _words(name: str) -> frozenset[str]:

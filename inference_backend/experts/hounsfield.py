@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inference_backend.experts.extent import require_extent
+from inference_backend.experts.modality import require_modality
 from inference_backend.imaging.volume import Array, Volume
 from VILAM3SlicerLib.protocol.errors import ExpertError
 
@@ -18,7 +19,6 @@ LOWEST_PADDING_HU = -2040
 MIN_SLICES = 3
 
 _LARGEST_MM = 3000.0
-_MAY_BE_CT = ("CT", "Unknown")
 
 
 def require_ct(volume: Volume) -> Array:
@@ -41,11 +41,7 @@ def check_ct(volume: Volume, modality: str = "Unknown") -> None:
         ExpertError: another modality, fewer than three slices, voxels of no body's size, or values that are
             not Hounsfield units.
     """
-    if modality not in _MAY_BE_CT:
-        raise ExpertError(
-            f"This is said to be {modality}, not CT.",
-            "Choose a CT; if this is one, choose CT as its modality.",
-        )
+    require_modality(modality, "CT", "CT", "a CT")
     slices = min(volume.voxels.shape)
     if slices < MIN_SLICES:
         raise ExpertError(

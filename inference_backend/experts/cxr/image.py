@@ -8,6 +8,7 @@ import nibabel.orientations
 import numpy as np
 import numpy.typing as npt
 
+from inference_backend.experts.modality import require_modality
 from inference_backend.imaging.volume import Affine, Array, Volume
 from VILAM3SlicerLib.protocol.errors import ExpertError
 from VILAM3SlicerLib.protocol.messages import StoredRange
@@ -15,7 +16,6 @@ from VILAM3SlicerLib.protocol.messages import StoredRange
 _SMALLEST = 64
 """Pixels along a side; a chest cannot be read on fewer."""
 
-_READABLE = ("CXR", "Unknown")
 _FEWEST_BITS = 8
 
 
@@ -68,11 +68,7 @@ def _opened(
     volume: Volume, modality: str, stored_range: StoredRange | None
 ) -> tuple[Array, Affine, tuple[float, float]]:
     """The square, where it lies, and which values are black and white."""
-    if modality not in _READABLE:
-        raise ExpertError(
-            f"This is said to be {modality}, not a chest X-ray.",
-            "Choose a chest X-ray; if this is one, choose CXR as its modality.",
-        )
+    require_modality(modality, "CXR", "a chest X-ray", "a chest X-ray")
     pixels, pixel_to_ras = _square(*_upright(volume))
     return pixels, pixel_to_ras, _black_and_white(pixels, stored_range)
 

@@ -15,24 +15,12 @@ from inference_backend.experts.brats.study import read_study
 from inference_backend.experts.interface import ExpertRequest, Segmentation, SequenceVolume
 from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
-from Testing.inference_backend.experts.brats.bundle import monais_answer, write_bundle
+from Testing.inference_backend.experts.brats.bundle import monais_answer
 from Testing.inference_backend.experts.storage import ORDERS, cropped, stored_as, tilted
 from VILAM3SlicerLib.protocol.errors import Cancelled, ExpertError, InvalidRequest
 
 NAMES = ("case_t1ce", "case_t1", "case_t2", "case_flair")
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("weights") / "BRATS")
-
-
-@pytest.fixture(scope="module")
-def brats(bundle: Path) -> Brats:
-    expert = Brats(WeightsAt(bundle))
-    expert.load("cpu")
-    return expert
 
 
 @pytest.fixture(scope="module")

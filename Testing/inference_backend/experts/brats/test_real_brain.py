@@ -16,9 +16,8 @@ from inference_backend.experts.brats.expert import SEGMENTS, Brats, tumour_told
 from inference_backend.experts.brats.study import read_study
 from inference_backend.experts.feedback import feedback
 from inference_backend.experts.interface import ExpertRequest, Segmentation, SequenceVolume
-from inference_backend.experts.weights import WeightsAt
 from inference_backend.imaging.volume import Volume
-from Testing.inference_backend.experts.brats.bundle import monais_answer, write_bundle
+from Testing.inference_backend.experts.brats.bundle import monais_answer
 from Testing.inference_backend.experts.brats.simulated_study import another_patient, simulated, tissue_maps
 from Testing.inference_backend.experts.storage import ORDERS, cropped, stored_as, tilted
 from Testing.inference_backend.imaging.test_overlay import CASES, pixels_of, png, published_view
@@ -44,18 +43,6 @@ def study(tissue: Volume) -> list[Volume]:
 def region(study: list[Volume]) -> list[Volume]:
     """Stored as the BraTS data are: LPS."""
     return [stored_as(cropped(volume, *REGION), (0, 1, 2), (0, 1)) for volume in study]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("weights") / "BRATS")
-
-
-@pytest.fixture(scope="module")
-def brats(bundle: Path) -> Brats:
-    expert = Brats(WeightsAt(bundle))
-    expert.load("cpu")
-    return expert
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from threading import Lock, Thread
 from typing import Any, Protocol
 
 from inference_backend.failures import as_project_error, traceback_without_data
+from inference_backend.runtime.priority import give_way
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,7 @@ class _SignsOfLife:
 def run_worker(connection: Connection, make_worker: MakeWorker) -> None:
     """The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the parent decides
+    give_way()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     inbox, outbox = _Inbox(connection), _Outbox(connection)
     worker = _load(make_worker, outbox)

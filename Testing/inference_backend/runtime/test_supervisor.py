@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from inference_backend.runtime.priority import STEPS_DOWN
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.watchdog import SilenceLimits
 from Testing.inference_backend.runtime.workers import Load
@@ -72,6 +73,16 @@ def test_a_job_gives_its_outputs_in_order_and_its_error_as_it_was_raised() -> No
             with pytest.raises(InvalidRequest) as refused:
                 await outputs(process, "refuse")
             assert (refused.value.code, refused.value.hint) == ("odd_code", "Do something else.")
+
+    run(test)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has classes of priority")
+def test_a_process_lets_the_programs_of_the_person_go_first() -> None:
+    async def test() -> None:
+        async with supervised() as process:
+            (pid,) = await outputs(process, "tell_pid")
+            assert psutil.Process(pid).nice() == min(psutil.Process().nice() + STEPS_DOWN, 19)
 
     run(test)
 

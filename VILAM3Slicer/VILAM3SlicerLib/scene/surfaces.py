@@ -32,6 +32,7 @@ _START = (
     "runpy.run_module('VILAM3SlicerLib.scene.surface_worker', run_name='__main__')"
 )
 """Slicer's Python may set PYTHONPATH anew, so the library's folder is told as an argument."""
+
 Steps = Generator[str | None, None, None]
 
 _ATTACH_SECONDS = 1.0

@@ -89,6 +89,7 @@ def measure_in_steps(
         counts = yield from counted.of_in_steps(segment.GetRepresentation(LABELMAP))
         longest = (yield from longest_diameter_in_steps(segment)) if is_lesion(segment.GetName()) else None
         measured.append(_measurement(segment_id, segment, counts, longest))
+        yield
     return measured
 
 

@@ -148,7 +148,8 @@ class ResultSegments:
     def replace_in_steps(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[None]:
         """Take out segments, edited or not, as replaced by a turn: undoing it brings them back."""
         node = find_segmentation(self._scene, volume_node)
-        present = [one for one in ids if node is not None and one in segment_ids(node)]
+        there = set(segment_ids(node)) if node is not None else set()
+        present = [one for one in ids if one in there]
         yield from self._while_present(volume_node, self._take_out(volume_node, present, turn_id))
 
     def edited_in_steps(self, segmentation_node: Any, ids: Sequence[str]) -> Steps[set[str]]:
@@ -201,7 +202,8 @@ class ResultSegments:
         if not ids:
             return {}
         node = find_segmentation(self._scene, volume_node)
-        of_others = [one for one in ids if one not in segment_ids(node, turn_id)]
+        own = set(segment_ids(node, turn_id))
+        of_others = [one for one in ids if one not in own]
         packed = yield from pack_in_steps(node, of_others)
         if of_others:
             keep_replaced(self._scene, volume_node, turn_id, packed)

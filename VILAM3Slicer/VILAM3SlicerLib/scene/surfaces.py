@@ -198,6 +198,7 @@ class SurfaceJob:
                     )
                 yield None
             read.append((segment_id, _read_surface(result)))
+            result.unlink()  # all of them at the end would take 20 ms and more at once
             if time.monotonic() - attached_at > _ATTACH_SECONDS or number == len(self._ids) - 1:
                 yield from self._attach(read)
                 read, attached_at = [], time.monotonic()

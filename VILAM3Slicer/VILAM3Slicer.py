@@ -22,6 +22,7 @@ from slicer.util import VTKObservationMixin
 from VILAM3SlicerLib.scene.modality import MODALITIES
 
 SHORTCUT = "Ctrl+Shift+K"
+DOCUMENTATION = "https://github.com/SlicerVILAM3/SlicerVILAM3/blob/main/VILAM3Slicer/README.md"
 
 
 class VILAM3Slicer(ScriptedLoadableModule):
@@ -39,10 +40,13 @@ class VILAM3Slicer(ScriptedLoadableModule):
             "backend on this machine or on one that you name; a scan is sent nowhere else. For research and "
             "teaching, not for diagnosis. {shortcut} opens the chat."
         ).format(shortcut=SHORTCUT)
-        parent.helpText += self.getDefaultModuleDocumentationLink()
+        parent.helpText += _("<p>A first visit, with pictures: {link}</p>").format(
+            link=f'<a href="{DOCUMENTATION}">{DOCUMENTATION}</a>'
+        )
         parent.acknowledgementText = _(
             "VILA-M3 is a model by NVIDIA and MONAI; this project is independent of them. The released "
-            "weights have licences of their own, shown before they are downloaded."
+            "weights have licences of their own, shown before they are downloaded. VILA-M3 is described in "
+            "arXiv:2411.12915."
         )
         parent.icon = qt.QIcon(iconPath(self.resourcePath))
         slicer.app.connect("startupCompleted()", onStartupCompleted)
@@ -203,12 +207,20 @@ class VILAM3SlicerLogic(ScriptedLoadableModuleLogic):
     def ask(self, volumeNode, question, **options) -> Any:
         """Ask about a volume and wait for the answer: its text, and the scan's segmentation node.
 
-        Slicer goes on drawing meanwhile. The options are those of ``VILAM3SlicerLib.viewer.ask``.
+        Slicer goes on drawing meanwhile. The options are those of ``VILAM3SlicerLib.viewer.ask``; without
+        ``backend`` the one of the panel is asked, or the one that was used last.
         """
+        from VILAM3SlicerLib.desktop.backend import scripted_options
         from VILAM3SlicerLib.viewer.ask import ask
 
+        if "backend" not in options:
+            options = {**scripted_options(self._panelConnection()), **options}
         options.setdefault("while_waiting", slicer.app.processEvents)
         return ask(slicer.mrmlScene, slicer.app.applicationLogic(), volumeNode, question, **options)
+
+    def _panelConnection(self):
+        session = getattr(getattr(slicer.modules, "VILAM3SlicerWidget", None), "session", None)
+        return session.connection if session is not None else None
 
 
 class VILAM3SlicerTest(ScriptedLoadableModuleTest):

@@ -54,6 +54,14 @@ def test_extension_is_named_and_described() -> None:
         assert re.search(rf'set\(EXTENSION_{name} "[^"]+"\)', text)
 
 
+def test_no_word_of_the_description_is_lost_where_slicer_passes_it_on() -> None:
+    """Slicer's macros hand the texts on unquoted: at a semicolon CMake ends a list's item, and the text."""
+    text = (REPOSITORY / "CMakeLists.txt").read_text()
+    values = re.findall(r'set\(EXTENSION_\w+ "([^"]+)"\)', text)
+    assert values
+    assert [value for value in values if ";" in value] == []
+
+
 def test_pictures_that_the_extension_names_are_here() -> None:
     text = (REPOSITORY / "CMakeLists.txt").read_text()
     for path in re.findall(r"raw/main/([^\" ]+)", text):

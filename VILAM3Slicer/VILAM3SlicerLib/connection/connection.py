@@ -15,11 +15,12 @@ from VILAM3SlicerLib.connection.installer import read_installation
 from VILAM3SlicerLib.connection.local_backend import LocalBackend, ServeChoice, running_backends
 from VILAM3SlicerLib.connection.readiness import ReadinessWatch
 from VILAM3SlicerLib.connection.report import Report, report_error, report_status
-from VILAM3SlicerLib.connection.settings import Access, ConnectionSettings, KeptSettings, MakeHttp
+from VILAM3SlicerLib.connection.settings import Access, KeptSettings, MakeHttp
 from VILAM3SlicerLib.connection.setup_desk import SetupDesk
 from VILAM3SlicerLib.connection.state import ConnectionState, StateBoard
 from VILAM3SlicerLib.connection.switch import SwitchedTransport
 from VILAM3SlicerLib.connection.transport import BackendTransport
+from VILAM3SlicerLib.connection.usual_backend import kept_access
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
@@ -58,12 +59,18 @@ class Connection:
         self._attempt = 0
         self._starts_again = False
         self._readiness: ReadinessWatch | None = None
+        self._access: Access | None = None
         desk.on_installed = self.start
         desk.on_log = self._log
 
     @property
     def state(self) -> ConnectionState:
         return self._board.now
+
+    @property
+    def access(self) -> Access | None:
+        """How the backend is reached that is connected, or being connected; None for none."""
+        return self._access
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call ``listener`` after each change of the state; returns what ends that."""
@@ -114,7 +121,7 @@ class Connection:
         self.settings.change(mode="remote")
         self._stop_own()
         try:
-            access = self._access(now)
+            access = kept_access(now, self._store)
         except VilaM3Error as error:
             self._let_go()
             self._board.change(phase="failed", message="", error=error)
@@ -131,7 +138,7 @@ class Connection:
         """Try the settings with ``changes``, without keeping them or touching the present connection."""
         wanted = replace(self.settings.now, **changes)
         try:
-            http = self._make_http(self._access(wanted))
+            http = self._make_http(kept_access(wanted, self._store))
         except VilaM3Error as error:
             on_report(report_error(error))
             return
@@ -161,19 +168,9 @@ class Connection:
     def _has_key(self) -> bool:
         """Whether the address that was used last can be used again without asking the person for its key."""
         try:
-            return bool(self._access(self.settings.now).key)
+            return bool(kept_access(self.settings.now, self._store).key)
         except InvalidRequest:
             return False
-
-    def _access(self, settings: ConnectionSettings) -> Access:
-        """The key of one of ``state.others`` lies beside its address, so nobody has to type it.
-
-        Raises:
-            InvalidRequest: the address cannot be made out.
-        """
-        address = read_address(settings.address)
-        key = settings.key or dict(running_backends(self._store)).get(address.url, "")
-        return Access(address, key, settings.ca_file, settings.proxy)
 
     def _reach(self, access: Access, is_own: bool) -> None:
         self._let_go()
@@ -184,6 +181,7 @@ class Connection:
             self._board.change(phase="failed", message="", error=error)
             return
         self.transport.switch(transport)
+        self._access = access
         asked = "" if self._consents.is_given(access.address) else consent_question(access.address)
         self._board.change(
             phase="connecting",
@@ -207,6 +205,7 @@ class Connection:
         if self._readiness is not None:
             self._readiness.stop()
         self.transport.switch(None)
+        self._access = None
         self._board.change(status=None, address=None, consent_question="", is_own=False)
 
     def _rest(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from typing import Any
 
 import slicer
 
@@ -17,6 +18,7 @@ from VILAM3SlicerLib.connection.python_finder import PythonFinder
 from VILAM3SlicerLib.connection.settings import KeptSettings
 from VILAM3SlicerLib.connection.setup_desk import SetupDesk
 from VILAM3SlicerLib.connection.state import StateBoard
+from VILAM3SlicerLib.connection.usual_backend import usual_backend
 from VILAM3SlicerLib.connection.weights import WeightsDesk
 from VILAM3SlicerLib.desktop.qt_http import QtHttp
 from VILAM3SlicerLib.desktop.qt_programs import QtPrograms
@@ -45,6 +47,23 @@ def desktop_connection(host: Host, module_folder: Path) -> Connection:
         host=host,
         store=store_folder(),
     )
+
+
+def scripted_options(connection: Connection | None) -> dict[str, Any]:
+    """Options of ``viewer.ask`` for a script that names no backend: the one of the panel, or used last.
+
+    Args:
+        connection: the panel's, None where it was not opened.
+
+    Raises:
+        InvalidRequest: the address that is kept cannot be made out.
+    """
+    access = connection.access if connection is not None else None
+    access = access or usual_backend(KeptSettings(QtSettingsStore()).now, store_folder())
+    if access is None:
+        return {}
+    named = {"backend": access.address.url, "key": access.key, "ca_file": access.ca_file or None}
+    return {**named, "gate": scan_consents()}
 
 
 def desktop_weights(connection: Connection, host: Host) -> WeightsDesk:

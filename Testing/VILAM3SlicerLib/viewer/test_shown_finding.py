@@ -56,8 +56,19 @@ def test_choosing_a_finding_shows_its_map_and_choosing_it_again_takes_it_away(ra
 def test_undo_takes_the_map_away(rated, shown_finding, talk, scan):
     shown_finding.toggle(rated, "effusion")
     talk.presenter.undo()
+    assert foreground(scan) is None  # whether or not anybody asks what is shown
     assert shown_finding.shown == Shown()
-    assert foreground(scan) is None
+
+
+def test_undoing_another_turn_leaves_the_map(rated, shown_finding, talk, scan):
+    talk.ask("Are you sure?")
+    talk.host.run(until=lambda: len(talk.transport.streams) == 2)
+    talk.answer("Yes.")
+    talk.settle()
+    shown_finding.toggle(rated, "effusion")
+    talk.presenter.undo()
+    assert shown_finding.shown == Shown(rated, "effusion", "densenet")
+    assert foreground(scan) is not None
 
 
 def test_another_scan_takes_the_map_away(rated, shown_finding, talk, scan, make_volume):

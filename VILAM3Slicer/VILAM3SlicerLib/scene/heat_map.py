@@ -37,9 +37,12 @@ class HeatMapOverlay:
         self._nodes: list[Any] = []
         self._before: list[tuple[Any, str | None, float]] = []
         self.shown: HeatMap | None = None
+        self._turn_id = ""
 
-    def show(self, volume_node: Any, heat: HeatMap, png: bytes) -> None:
+    def show(self, volume_node: Any, heat: HeatMap, png: bytes, turn_id: str = "") -> None:
         """Lay a map over a scan, in place of the one before; a parent transform of the scan is given to it.
+
+        ``turn_id`` is that of the turn which found it, see ``hide_of``.
 
         Raises:
             SceneError: the picture is not what the map says.
@@ -58,7 +61,12 @@ class HeatMapOverlay:
         display.SetAndObserveColorNodeID(colors.GetID())
         node.SetAndObserveDisplayNodeID(display.GetID())
         self._to_front(node)
-        self.shown = heat
+        self.shown, self._turn_id = heat, turn_id
+
+    def hide_of(self, turn_id: str) -> None:
+        """Take the map away if it is of this turn."""
+        if self.shown is not None and self._turn_id == turn_id:
+            self.hide()
 
     def hide(self) -> None:
         """Take the map away."""

@@ -190,6 +190,11 @@ class ScanScene(ScanSegments):
             forget_conversation(self._scene, self.node)
             forget_replaced(self._scene, self.node)
 
+    def remove_results(self, turn_id: str) -> SceneWork:
+        """See ``ScanSegments``; a heat map of the turn goes too."""
+        self.heat.hide_of(turn_id)
+        return (yield from super().remove_results(turn_id))
+
     def show_result(self, turn_id: str, result: ExpertResult, labelmap: NrrdVolume) -> SceneWork:
         """Put an expert's segments on the views, a piece of the work at each ``next``.
 

@@ -29,8 +29,6 @@ class ShownFinding:
     @property
     def shown(self) -> Shown:
         """What is shown now: nothing any more where its turn was taken back or another scan was opened."""
-        if self._shown.turn_id and self._presenter.turn(self._shown.turn_id) is None:
-            self.hide()
         return self._shown if self._scan.heat.shown is not None else Shown()
 
     def toggle(self, turn_id: str, finding: str) -> None:
@@ -48,7 +46,7 @@ class ShownFinding:
         png = self._presenter.shelf.get(heat.image) if heat is not None else None
         if heat is None or png is None or self._scan.node is None:
             raise SceneError(f"There is no heat map of {finding}.", "Ask the question again.")
-        self._scan.heat.show(self._scan.node, heat, png)
+        self._scan.heat.show(self._scan.node, heat, png, turn_id)
         self._shown = Shown(turn_id, finding, heat.source)
 
     def hide(self) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import slicer
-from vtkmodules.vtkCommonCore import reference
 
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.layers import empty_layer
-from VILAM3SlicerLib.scene.segment_origin import TAGS
+from VILAM3SlicerLib.scene.segment_origin import OPACITY_3D, TAGS, read_tag
 from VILAM3SlicerLib.scene.segmentation import LABELMAP, insert_segment, is_visible, segment_of
 from VILAM3SlicerLib.scene.steps import Steps
 
@@ -33,7 +32,7 @@ def pack_in_steps(segmentation_node: Any, ids: Sequence[str]) -> Steps[Packed]:
         image = segment.GetRepresentation(LABELMAP)
         labels_of.setdefault(image, []).append(segment.GetLabelValue())
         layer = list(labels_of).index(image)
-        segments.append(_looks(segmentation_node, segment_id, segment) | {"layer": layer})
+        segments.append(looks_of(segmentation_node, segment_id) | {"layer": layer})
         yield
     layers = []
     for image, labels in labels_of.items():
@@ -61,25 +60,21 @@ def unpack_in_steps(
     return ids
 
 
-def _looks(node: Any, segment_id: str, segment: Any) -> Packed:
-    display = node.GetDisplayNode()
+def looks_of(node: Any, segment_id: str) -> Packed:
+    """A segment without its voxels, as JSON values: name, label, tags and how it is shown."""
+    segment, display = segment_of(node, segment_id), node.GetDisplayNode()
     return {
         "id": segment_id,
         "name": segment.GetName(),
         "label": segment.GetLabelValue(),
         "color": segment.GetColor(),
-        "tags": {name: text for name in _KEPT_TAGS if (text := _tag(segment, name))},
+        "tags": {name: text for name in _KEPT_TAGS if (text := read_tag(segment, name))},
         "visible": is_visible(node, segment_id),
         "fill": display.GetSegmentVisibility2DFill(segment_id),
         "opacity_3d": display.GetSegmentOpacity3D(segment_id),
         "opacity_fill": display.GetSegmentOpacity2DFill(segment_id),
         "opacity_outline": display.GetSegmentOpacity2DOutline(segment_id),
     }
-
-
-def _tag(segment: Any, name: str) -> str:
-    value: Any = reference("")
-    return str(value.get()) if segment.GetTag(name, value) else ""
 
 
 def _put_back(node: Any, one: Packed, image: Any) -> str:
@@ -94,10 +89,18 @@ def _put_back(node: Any, one: Packed, image: Any) -> str:
     display = node.GetDisplayNode()
     display.SetSegmentVisibility(segment_id, one["visible"])
     display.SetSegmentVisibility2DFill(segment_id, one["fill"])
-    display.SetSegmentOpacity3D(segment_id, one["opacity_3d"])
-    display.SetSegmentOpacity2DFill(segment_id, one["opacity_fill"])
-    display.SetSegmentOpacity2DOutline(segment_id, one["opacity_outline"])
+    put_opacities(node, segment_id, one)
     return segment_id
+
+
+def put_opacities(node: Any, segment_id: str, looks: Packed) -> None:
+    """Make a segment as clear as another one was, see ``looks_of``."""
+    display = node.GetDisplayNode()
+    display.SetSegmentOpacity3D(segment_id, looks["opacity_3d"])
+    display.SetSegmentOpacity2DFill(segment_id, looks["opacity_fill"])
+    display.SetSegmentOpacity2DOutline(segment_id, looks["opacity_outline"])
+    if OPACITY_3D in looks["tags"]:
+        segment_of(node, segment_id).SetTag(OPACITY_3D, looks["tags"][OPACITY_3D])
 
 
 def _pack_layer(image: Any, labels: Sequence[int]) -> Steps[Packed]:

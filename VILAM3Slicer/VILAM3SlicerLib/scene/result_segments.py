@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import slicer
@@ -12,12 +12,20 @@ from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import Color, SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.colors import distinct_color
+from VILAM3SlicerLib.scene.envelopes import FAINT, soften_envelopes
 from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
 from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels_in_steps
-from VILAM3SlicerLib.scene.packed_segments import pack_in_steps, unpack_in_steps
+from VILAM3SlicerLib.scene.packed_segments import (
+    Packed,
+    looks_of,
+    pack_in_steps,
+    put_opacities,
+    unpack_in_steps,
+)
 from VILAM3SlicerLib.scene.replaced_segments import keep_replaced, take_replaced
 from VILAM3SlicerLib.scene.result_folder import file_result
-from VILAM3SlicerLib.scene.segment_origin import Origin, read_fingerprint, read_origin, write_origin
+from VILAM3SlicerLib.scene.scan_nodes import safe_text
+from VILAM3SlicerLib.scene.segment_origin import Origin, is_by, read_fingerprint, read_origin, write_origin
 from VILAM3SlicerLib.scene.segmentation import (
     LABELMAP,
     create_segmentation,
@@ -30,8 +38,6 @@ from VILAM3SlicerLib.scene.segmentation import (
 )
 from VILAM3SlicerLib.scene.steps import Result, Steps, finish
 from VILAM3SlicerLib.scene.terminology import Terminology
-
-_OUTLINE_OPACITY_3D = 0.15
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class ResultSegments:
         """Show a result on its scan, a piece of the work at a time; a parent transform of the scan is given
         to the segments too.
 
-        An earlier segment of the same name from the same expert is replaced and its colour kept, unless
-        somebody edited it: then the new one stands beside it, as all do if ``beside`` is set.
+        An earlier segment of the same name from the same expert is replaced, its colour and opacity kept,
+        unless somebody edited it: then the new one stands beside it, as all do if ``beside`` is set.
 
         Raises:
             SceneError: the labelmap has another grid than the scan, or the scan has left the scene; the
@@ -91,6 +97,7 @@ class ResultSegments:
         origin: Origin,
         beside: bool,
     ) -> Steps[Added]:
+        segments = [replace(one, name=safe_text(one.name)) for one in segments]
         labels = yield from read_labels_in_steps(labelmap, volume_node)
         counts = yield from count_in_steps(labels)
         layers = yield from layers_in_steps(labels, counts, segments, volume_node)
@@ -99,16 +106,20 @@ class ResultSegments:
         earlier = self._earlier(node, names, origin) if node is not None else []
         edited = (yield from self.edited_in_steps(node, earlier)) if earlier else set()
         replaced = [one for one in earlier if one not in edited]
-        colors = yield from self._take_out(volume_node, replaced, origin.turn_id)
+        looks = yield from self._take_out(volume_node, replaced, origin.turn_id)
         node = self._node(volume_node)
         outlined = overlapping(segments)
         ids = {}
         for layer in layers:
-            segment = self._segment(node, layer, colors.get(layer.segment.name))
+            name = layer.segment.name
+            before = looks.get(name)
+            segment = self._segment(node, layer, before["color"] if before else None)
             write_origin(segment, origin, counts.fingerprint(layer.segment.label_values))
-            ids[layer.segment.name] = _insert(node, segment, layer.segment.name in outlined)
+            ids[name] = _insert(node, segment, name in outlined)
+            if before:
+                put_opacities(node, ids[name], before)
             yield
-        order_by_expert(node)
+        arrange(node)
         return Added(ids, tuple(edited))
 
     def remove_turn(self, volume_node: Any, turn_id: str) -> int:
@@ -142,7 +153,7 @@ class ResultSegments:
             if waiting:  # comes back once its successor, which somebody edited, is gone
                 keep_replaced(self._scene, volume_node, turn_id, packed | {"segments": waiting})
             yield from unpack_in_steps(node, volume_node, packed, tuple(kept))
-        order_by_expert(node)
+        arrange(node)
         return sorted(edited)
 
     def replace_in_steps(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[None]:
@@ -194,11 +205,11 @@ class ResultSegments:
         return [
             segment_id
             for segment_id, segment in segments.items()
-            if segment.GetName() in names and _expert(segment) == origin.expert
+            if segment.GetName() in names and is_by(segment, origin.expert)
         ]
 
-    def _take_out(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[dict[str, Color]]:
-        """Remove segments and keep them for undo; the colours they had, by name."""
+    def _take_out(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[dict[str, Packed]]:
+        """Remove segments and keep them for undo; how they looked, by name."""
         if not ids:
             return {}
         node = find_segmentation(self._scene, volume_node)
@@ -208,9 +219,9 @@ class ResultSegments:
         if of_others:
             keep_replaced(self._scene, volume_node, turn_id, packed)
             yield
-        colors = {segment_of(node, one).GetName(): segment_of(node, one).GetColor() for one in ids}
+        looks = [looks_of(node, one) for one in ids]
         yield from remove_in_steps(node, ids)
-        return colors
+        return {one["name"]: one for one in looks}
 
     def _segment(self, node: Any, layer: Layer, color: Color | None) -> Any:
         term = self._terminology.find(layer.segment.terminology or layer.segment.name)
@@ -223,6 +234,12 @@ class ResultSegments:
         used = [segment_of(node, segment_id).GetColor() for segment_id in segment_ids(node)]
         segment.SetColor(*(color or distinct_color(term.color if term else None, used)))
         return segment
+
+
+def arrange(segmentation_node: Any) -> None:
+    """What follows from all segments together: their order, and how clear those around others are."""
+    order_by_expert(segmentation_node)
+    soften_envelopes(segmentation_node)
 
 
 def order_by_expert(segmentation_node: Any) -> None:
@@ -239,7 +256,7 @@ def _insert(node: Any, segment: Any, outlined: bool) -> str:
     segment_id = insert_segment(node, segment)
     if outlined:
         node.GetDisplayNode().SetSegmentVisibility2DFill(segment_id, False)
-        node.GetDisplayNode().SetSegmentOpacity3D(segment_id, _OUTLINE_OPACITY_3D)
+        node.GetDisplayNode().SetSegmentOpacity3D(segment_id, FAINT)
     return segment_id
 
 

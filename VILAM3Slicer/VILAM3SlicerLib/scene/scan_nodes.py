@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from VILAM3SlicerLib.protocol.characters import whole_characters
+from VILAM3SlicerLib.protocol.errors import SceneError
 
 _SCAN = "VILAM3.Scan"
 """Role of the reference from a node of ours to its scan."""
@@ -13,17 +14,47 @@ _SCAN = "VILAM3.Scan"
 TEXT, TABLE = "vtkMRMLTextNode", "vtkMRMLTableNode"
 
 
-def safe_name(name: str) -> str:
-    """A node's name with which a scene can be saved.
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
-    Slicer 5.11 and its Core write a scene file that they cannot read where a name has an ampersand.
+
+def safe_text(text: str) -> str:
+    """A text with which a scene can be saved and opened again.
+
+    Characters that XML has not (control characters, halves of surrogate pairs) become question marks: Slicer
+    writes them all the same and cannot read its file then; a half pair ends the process.
     """
-    return name.replace("&", "+")
+    return _NO_XML.sub("?", text)
+
+
+def safe_name(name: str) -> str:
+    """A node's name with which a scene can be saved and opened again.
+
+    Slicer 5.11 to 5.13 and its Core write the names of files, made of node names, into the scene without
+    escaping an ampersand. The name of a segment may have one, its id not.
+    """
+    return safe_text(name).replace("&", "+")
+
+
+def check_name(node: Any) -> None:
+    """Refuse a name, given by somebody else, with which a saved scene cannot be opened again.
+
+    Raises:
+        SceneError: it says which characters, and what to do.
+    """
+    name = node.GetName() or ""
+    spoiling = sorted({one for one in name if one != safe_name(one)})
+    if spoiling:
+        told = " or ".join(one if one.isprintable() else f"U+{ord(one):04X}" for one in spoiling)
+        raise SceneError(
+            f"A saved scene with '{safe_text(name)}' could not be opened again: Slicer cannot read back "
+            f"a name with {told}.",
+            "Rename the scan before you save (double-click it in the module Data).",
+        )
 
 
 def set_text(node: Any, text: str) -> None:
     """Write a text node."""
-    node.SetText(whole_characters(text))
+    node.SetText(safe_text(text))
 
 
 def find_node(scene: Any, kind: str, mark: str, volume_node: Any) -> Any:

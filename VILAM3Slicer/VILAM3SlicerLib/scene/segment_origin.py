@@ -8,10 +8,10 @@ from typing import Any
 from vtkmodules.vtkCommonCore import reference
 
 _PREFIX = "VILAM3."
-_TURN, _EXPERT, _VERSION, _FINGERPRINT = (
-    _PREFIX + name for name in ("Turn", "Expert", "Version", "Fingerprint")
+_TURN, _EXPERT, _VERSION, _FINGERPRINT, OPACITY_3D = (
+    _PREFIX + name for name in ("Turn", "Expert", "Version", "Fingerprint", "Opacity3D")
 )
-TAGS = (_TURN, _EXPERT, _VERSION, _FINGERPRINT)
+TAGS = (_TURN, _EXPERT, _VERSION, _FINGERPRINT, OPACITY_3D)
 """The names of all tags of ours."""
 
 
@@ -34,16 +34,23 @@ def write_origin(segment: Any, origin: Origin, fingerprint: str) -> None:
 
 def read_origin(segment: Any) -> Origin | None:
     """The origin of a segment, None where it was not made by an expert."""
-    turn_id, expert = _tag(segment, _TURN), _tag(segment, _EXPERT)
-    return Origin(turn_id, expert, _tag(segment, _VERSION)) if turn_id and expert else None
+    turn_id, expert = read_tag(segment, _TURN), read_tag(segment, _EXPERT)
+    return Origin(turn_id, expert, read_tag(segment, _VERSION)) if turn_id and expert else None
+
+
+def is_by(segment: Any, expert: str) -> bool:
+    """Whether an expert made a segment."""
+    origin = read_origin(segment)
+    return origin is not None and origin.expert == _clean(expert)
 
 
 def read_fingerprint(segment: Any) -> str:
     """The fingerprint of the voxels as they came, empty where there is none."""
-    return _tag(segment, _FINGERPRINT)
+    return read_tag(segment, _FINGERPRINT)
 
 
-def _tag(segment: Any, name: str) -> str:
+def read_tag(segment: Any, name: str) -> str:
+    """The text of a tag, empty where there is none."""
     value: Any = reference("")
     return str(value.get()) if segment.GetTag(name, value) else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,23 @@ def insert_segment(segmentation_node: Any, segment: Any, wanted_id: str = "") ->
     Slicer would build the surface of a segment that comes to others which have one, in this process; an empty
     one keeps it from that until ``surfaces`` brings the real one.
 
+    The id is freed from what Slicer cannot save in one: its display node separates by ``|`` and ``:`` and
+    escapes no ampersand. The segment's name is left as it is.
+
     Raises:
         SceneError: Slicer does not take it.
     """
     segmentation = segmentation_node.GetSegmentation()
     if segmentation.ContainsRepresentation(CLOSED_SURFACE):
         segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
-    segment_id = str(segmentation.GenerateUniqueSegmentID(wanted_id or segment.GetName()))
+    segment_id = str(segmentation.GenerateUniqueSegmentID(_plain(wanted_id or segment.GetName())))
     if not segmentation.AddSegment(segment, segment_id):
         raise SceneError(f"The segment '{segment.GetName()}' could not be added to the scene.")
     return segment_id
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w .()+-]", "_", text)
 
 
 def remove_segments(segmentation_node: Any, ids: Sequence[str]) -> None:

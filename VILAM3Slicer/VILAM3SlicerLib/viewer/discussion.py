@@ -11,6 +11,7 @@ from VILAM3SlicerLib.chat.archive import Archive, unpack
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume, VilaM3Error
 from VILAM3SlicerLib.scene.conversation_store import discussed_volume, set_conversation_aside
+from VILAM3SlicerLib.scene.scan_nodes import check_name
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 
@@ -30,6 +31,7 @@ class Discussion:
         self._scene = scene
         self._name: str | None = None
         self._refused: Any = None
+        self._warned: set[str] = set()
         self._waits = False
         presenter.on_settled = self._when_settled
         presenter.on_trouble = self._tell
@@ -88,8 +90,20 @@ class Discussion:
         else:
             self._presenter.start_over()
         self.on_scan()
+        trouble = trouble or self._name_trouble(node)
         if trouble is not None:
             self.on_trouble(trouble)
+
+    def _name_trouble(self, node: Any) -> SceneError | None:
+        """What is wrong with the name of a scan, once for each scan."""
+        if node is None or node.GetID() in self._warned:
+            return None
+        try:
+            check_name(node)
+        except SceneError as error:
+            self._warned.add(node.GetID())
+            return error
+        return None
 
     def _kept(self) -> tuple[Archive | None, VilaM3Error | None]:
         """The conversation that is kept with the scan; one that cannot be read is set aside, not lost."""

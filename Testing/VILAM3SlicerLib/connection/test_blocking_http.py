@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,56 @@ def test_a_silent_server_is_given_up(silent_url) -> None:
     script.http.send(HttpRequest("GET", "/v1/status", patience=0.2), Receiver(pytest.fail, told.append))
     script.host.run(until=lambda: bool(told))
     assert told[0].code == "timed_out"
+
+
+def longest_gap(breaths: list[float]) -> float:
+    return float(np.diff(breaths).max())
+
+
+def test_the_caller_breathes_while_a_server_says_nothing(silent_url) -> None:
+    script, told = Script(silent_url), []
+    breaths: list[float] = []
+    script.host.breathe = lambda: breaths.append(time.monotonic())
+    script.http.send(HttpRequest("GET", "/v1/status", patience=1.0), Receiver(pytest.fail, told.append))
+    script.host.run(until=lambda: bool(told))
+    assert len(breaths) > 30
+    assert longest_gap(breaths) < 0.3
+
+
+def test_the_caller_breathes_while_work_is_done_in_the_background() -> None:
+    breaths: list[float] = []
+    done: list[str] = []
+    host = BlockingHost(lambda: breaths.append(time.monotonic()))
+    host.in_background(lambda: time.sleep(0.5) or "done", done.append, pytest.fail)
+    host.run(until=lambda: bool(done))
+    assert done == ["done"]
+    assert len(breaths) > 15
+
+
+def test_a_surprise_in_the_background_is_told() -> None:
+    told: list[VilaM3Error] = []
+    host = BlockingHost()
+    host.in_background(lambda: 1 / 0, pytest.fail, told.append)
+    host.run(until=lambda: bool(told))
+    assert "ZeroDivisionError" in told[0].message
+
+
+def test_closing_ends_a_request_that_waits(silent_url) -> None:
+    script, before = Script(silent_url), threading.active_count()
+    script.http.send(HttpRequest("GET", "/v1/status"), Receiver(pytest.fail, pytest.fail))
+    assert threading.active_count() == before + 1
+    end = time.monotonic() + 10
+    while threading.active_count() > before:
+        assert time.monotonic() < end
+        script.http.close()
+        time.sleep(0.02)
+
+
+def test_a_ca_file_that_is_not_there_is_told(tls_server, tmp_path) -> None:
+    script, told = Script(tls_server.url, ca_file=str(tmp_path / "nothing.pem")), []
+    script.transport.status(pytest.fail, told.append)
+    script.host.run(until=lambda: bool(told))
+    assert told[0].message
 
 
 def test_a_certificate_is_checked_and_a_known_one_trusted(tls_server, tmp_path) -> None:

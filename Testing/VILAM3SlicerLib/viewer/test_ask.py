@@ -88,3 +88,15 @@ def test_what_goes_wrong_is_raised_and_the_scene_left_alone(scene, app_logic, ch
     with pytest.raises(ConnectionLost):
         ask(scene, app_logic, chest, "What?", backend=backend.url, key=KEY)
     assert scene.GetNumberOfNodes() <= before + 1
+
+
+def test_a_scan_that_is_closed_in_mid_answer_is_raised(scene, app_logic, chest, backend):
+    def breathe():
+        if backend.requests:
+            scene.Clear(0)
+
+    with pytest.raises(SceneError, match="was closed before its answer was complete"):
+        ask(
+            scene, app_logic, chest, "Segment the lungs.", backend=backend.url, key=KEY, while_waiting=breathe
+        )
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,7 +9,7 @@ from typing import Any, TypeVar
 import qt
 
 from VILAM3SlicerLib.chat.interfaces import OnError
-from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.connection.background import BackgroundWork
 
 Value = TypeVar("Value")
 
@@ -28,7 +26,7 @@ class QtHost:
 
     def __init__(self) -> None:
         self._timers: set[Any] = set()
-        self._work: list[_Work] = []
+        self._work: list[BackgroundWork[Any]] = []
         self._ticking = qt.QTimer()
         self._ticking.setInterval(TICK_MS)
         self._ticking.connect("timeout()", self._tick)
@@ -38,7 +36,7 @@ class QtHost:
         self, work: Callable[[], Value], on_done: Callable[[Value], None], on_error: OnError
     ) -> None:
         """Do ``work`` on a thread, then tell the outcome on the user interface's own."""
-        self._work.append(_Work(work, on_done, on_error))
+        self._work.append(BackgroundWork(work, on_done, on_error))
         self._ticking.start()
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
@@ -80,38 +78,3 @@ class QtHost:
             self._ticking.stop()
         for one in ended:
             one.tell()
-
-
-class _Work:
-    """One piece of work on a thread of its own."""
-
-    def __init__(self, work: Callable[[], Any], on_done: Callable[[Any], None], on_error: OnError) -> None:
-        self._work = work
-        self._on_done = on_done
-        self._on_error = on_error
-        self._value: Any = None
-        self._error: VilaM3Error | None = None
-        self._ended = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    @property
-    def has_ended(self) -> bool:
-        return self._ended.is_set()
-
-    def tell(self) -> None:
-        """Tell the outcome, on the user interface's thread."""
-        if self._error is not None:
-            self._on_error(self._error)
-        else:
-            self._on_done(self._value)
-
-    def _run(self) -> None:
-        try:
-            self._value = self._work()
-        except VilaM3Error as error:
-            self._error = error
-        except Exception as error:  # the edge of Qt: who waits for the outcome is told in any case
-            logging.exception("VILAM3Slicer: background work failed")
-            self._error = VilaM3Error(f"This failed unexpectedly ({type(error).__name__}: {error}).")
-        finally:
-            self._ended.set()

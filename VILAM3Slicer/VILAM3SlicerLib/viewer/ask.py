@@ -84,9 +84,9 @@ class ScriptedConversation:
             key = os.environ.get("VILAM3_KEY", "") if key is None else key
             address = read_address(backend)
             http = BlockingHttp(address, gate or NamedByTheScript(), key, self._host, ca_file=ca_file)
-            transport = BackendTransport(http)
-            self._presenter = Presenter(transport, self._scan, self._host)
-            status = _wait_until_ready(transport, self._host)
+            self._transport = BackendTransport(http)
+            self._presenter = Presenter(self._transport, self._scan, self._host)
+            status = _wait_until_ready(self._transport, self._host)
         except VilaM3Error:
             self._scan.close()
             raise
@@ -119,7 +119,8 @@ class ScriptedConversation:
         return self._answer(turn.turn_id)
 
     def close(self) -> None:
-        """Observe the scene no more; the segments stay."""
+        """Observe the scene no more and end what is still being sent or read; the segments stay."""
+        self._transport.close()
         self._scan.close()
 
     def _answer(self, turn_id: str) -> ScriptAnswer:
@@ -130,6 +131,8 @@ class ScriptedConversation:
             raise error_from_json(turn.error.to_json())
         if turn.answer is None:
             raise VilaM3Error(f"The answer was not completed. {turn.activity}".strip(), "Ask again.")
+        if self._scan.node is None:
+            raise SceneError("The scan was closed before its answer was complete.", "Open it and ask again.")
         return ScriptAnswer(turn.text, self._scan.segmentation)
 
 

@@ -31,7 +31,7 @@ from browser_viewer.slicer_views import TITLES, OffscreenViews, add_scan, create
 from browser_viewer.terminal import TerminalView
 from VILAM3SlicerLib.chat.finding_rows import turn_findings
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_composing import asked_models, compose
 from VILAM3SlicerLib.chat.report_exports import ReportHead, markdown
 from VILAM3SlicerLib.chat.turn import Turn
 from VILAM3SlicerLib.chat.view_mode import default_mode
@@ -100,6 +100,7 @@ class HeadlessRun:
         views.show(node)
         presenter = Presenter(client, scene, self._host)
         presenter.max_question = status.max_prompt_characters or presenter.max_question
+        presenter.model = status.model
         turn = await self._ask(presenter, scene, status)
         self._terminal.finish(turn, self._host.now())
         return await self._write(presenter, scene, views, status)
@@ -125,9 +126,9 @@ class HeadlessRun:
     ) -> int:
         folder = self._options.output
         turn = presenter.turns[-1]
-        write_transcript(folder, presenter.turns, status.model, presenter.shelf)
-        head = ReportHead(date.today().isoformat(), scene.facts, status.model)
-        report = markdown(compose(presenter.turns, status.model), head)
+        write_transcript(folder, presenter.turns, presenter.shelf)
+        head = ReportHead(date.today().isoformat(), scene.facts, asked_models(presenter.turns))
+        report = markdown(compose(presenter.turns), head)
         (folder / REPORT).write_text(report, encoding="utf-8")
         if turn.segments and scene.rows():
             (folder / MEASUREMENTS).write_text(to_csv(scene.measurements()), encoding="utf-8")

@@ -18,7 +18,6 @@ from VILAM3SlicerLib.chat.images import ImageShelf
 from VILAM3SlicerLib.chat.transcript import compose_transcript, image_names
 from VILAM3SlicerLib.chat.turn import Turn
 from VILAM3SlicerLib.chat.words import RESEARCH_USE
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 VIEW = "view.png"
 SEGMENTATION = "segmentation.seg.nrrd"
@@ -36,9 +35,7 @@ class Problem:
     reason: str
 
 
-def write_transcript(
-    folder: Path, turns: Sequence[Turn], model: ModelDescription | None, shelf: ImageShelf
-) -> None:
+def write_transcript(folder: Path, turns: Sequence[Turn], shelf: ImageShelf) -> None:
     """transcript.json, and the images it names as PNG files in a folder beside it."""
     images = folder / IMAGES
     for name in image_names(turns):
@@ -50,7 +47,7 @@ def write_transcript(
     def reference(name: str) -> str | None:
         return f"{IMAGES}/{name[:16]}.png" if shelf.get(name) is not None else None
 
-    transcript = compose_transcript(turns, model, reference)
+    transcript = compose_transcript(turns, reference)
     (folder / TRANSCRIPT).write_text(json.dumps(transcript, indent=2, ensure_ascii=False), encoding="utf-8")
 
 

@@ -293,7 +293,7 @@ class ViewerPage:
     def _meet(self, status: BackendStatus) -> None:
         """Take over what the backend says of itself; another model may need another image."""
         known = self._status.model if self._status else None
-        self._status, self._downloads.model, self._desk.model = status, status.model, status.model
+        self._status, self._presenter.model = status, status.model
         self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
         if status.model is not None and status.model != known:
             with self._state as state:

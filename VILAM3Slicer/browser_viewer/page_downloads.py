@@ -11,17 +11,15 @@ from typing import Any
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, SceneError
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 SaveScene = Callable[[Path], None]
 
 
 class Downloads:
-    """Makes each file when it is asked for; ``model`` is the one that answers, once it is known."""
+    """Makes each file when it is asked for."""
 
     def __init__(self, server: Any, presenter: Presenter, scene: ScanScene, save_scene: SaveScene) -> None:
-        self.model: ModelDescription | None = None
         self._server = server
         self._presenter = presenter
         self._scene = scene
@@ -30,7 +28,7 @@ class Downloads:
     def transcript(self) -> str:
         """The conversation with all that the model was given, as JSON with the images in it."""
         presenter = self._presenter
-        transcript = compose_transcript(presenter.turns, self.model, presenter.shelf.data_url)
+        transcript = compose_transcript(presenter.turns, presenter.shelf.data_url)
         return json.dumps(transcript, indent=2, ensure_ascii=False)
 
     def segmentation(self) -> Any:

@@ -12,9 +12,10 @@ from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody, InvalidRequest
 from VILAM3SlicerLib.protocol.events import Failed, HeatMap, Notice, Prompt, SeenImage, Text
-from VILAM3SlicerLib.protocol.messages import IDENTITY
+from VILAM3SlicerLib.protocol.messages import IDENTITY, ModelDescription
 
 OVERLAY, HEAT = b"overlay", b"heat"
+MODEL = ModelDescription("demo", "vicuna_v1", 16, 224, 2048, True, "cpu", "float32")
 EFFUSION = HeatMap("effusion", content_hash(HEAT), 8, 8, IDENTITY, "densenet")
 
 
@@ -24,6 +25,7 @@ def spoken(talk):
     talk.transport.images = {content_hash(OVERLAY): OVERLAY, EFFUSION.image: HEAT}
     from dataclasses import replace
 
+    talk.presenter.model = MODEL
     result = replace(RESULT, feedback_image=content_hash(OVERLAY), heat_maps=(EFFUSION,))
     talk.ask()
     talk.host.clock += 2.5
@@ -50,6 +52,7 @@ def test_the_scene_keeps_what_was_said_and_it_comes_back_the_same(spoken, talk):
     assert archive.images[content_hash(OVERLAY)] == OVERLAY
     assert archive.images[first.heat_map("effusion").image] == HEAT
     assert first.heat_map("hernia") is None
+    assert (first.model, first.model_name) == (MODEL, "demo")
 
 
 def test_a_restored_conversation_goes_on_where_it_was(spoken):
@@ -101,6 +104,6 @@ def test_what_somebody_changed_is_refused_with_a_reason(spoken, spoil, why):
 
 
 def test_the_transcript_names_the_pictures_of_the_heat_maps(spoken):
-    transcript = compose_transcript(spoken.presenter.turns, None, lambda name: f"images/{name[:4]}.png")
+    transcript = compose_transcript(spoken.presenter.turns, lambda name: f"images/{name[:4]}.png")
     expected = {"effusion": f"images/{EFFUSION.image[:4]}.png"}
     assert transcript["turns"][0]["experts"][0]["heat_maps"] == expected

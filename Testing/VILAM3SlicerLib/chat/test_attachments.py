@@ -133,7 +133,7 @@ def test_what_went_along_is_kept_and_shown(study) -> None:
         "T1: Doe^Jane 3: ax",
         "T2: Doe^Jane 4: ax",
     )
-    transcript = compose_transcript(kept.turns, None, lambda name: None)["turns"][0]
+    transcript = compose_transcript(kept.turns, lambda name: None)["turns"][0]
     assert transcript["marks"]["structures"] == ("liver",)
     assert [one["role"] for one in transcript["sequences"]] == ["T1", "T2"]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_composing import asked_models, compose
 from VILAM3SlicerLib.chat.report_exports import ReportHead, ScanFacts, html, markdown, plain_text
 from VILAM3SlicerLib.chat.transcript import compose_transcript, image_names
 from VILAM3SlicerLib.chat.words import sentences
@@ -31,6 +32,7 @@ ANSWER = "The left lung measures 2104.5 mL. It is smaller than the right one."
 @pytest.fixture
 def turns(talk):
     talk.transport.images = {"bb" * 32: b"seen", "ff" * 32: b"overlay"}
+    talk.presenter.model = MODEL
     talk.ask("Segment the\nlungs.")
     trigger = "<CT_TISSUE(lungs)>"
     segments = (
@@ -52,7 +54,7 @@ def turns(talk):
 
 @pytest.fixture
 def report(turns):
-    return compose(turns, MODEL)
+    return compose(turns)
 
 
 def statements(report, name: str) -> list[tuple[str, str]]:
@@ -74,7 +76,7 @@ def test_draft_marks_every_statement_with_its_source(report):
 def test_the_last_answer_is_the_impression_and_earlier_ones_are_findings(turns, talk):
     talk.ask("And the heart?")
     talk.say(Answer(0, "The heart is small.", "stop", 10, 3, "Another model", 1.0))
-    report = compose(talk.presenter.turns, MODEL)
+    report = compose(talk.presenter.turns)
     assert statements(report, "impression") == [("The heart is small.", "model: Another model")]
     assert statements(report, "findings")[-1][0] == "It is smaller than the right one."
     assert len(statements(report, "question")) == 2
@@ -89,7 +91,7 @@ def test_what_an_expert_did_not_find_and_probabilities_are_said(talk):
         ExpertResult("c1", "CXR", "2", "", 2.0, "", segments=segments, findings=findings),
         Answer(1, "Pneumonia is likely.", "stop", 10, 3, "m", 1.0),
     )
-    assert [text for text, _ in statements(compose(talk.presenter.turns, None), "findings")] == [
+    assert [text for text, _ in statements(compose(talk.presenter.turns), "findings")] == [
         "Hepatic tumor: not found.",
         "Pneumonia: probability 0.82.",
     ]
@@ -103,13 +105,13 @@ def test_very_many_results_of_one_expert_are_one_sentence(talk):
         ExpertResult("c1", "VISTA3D", "2", "everything", 2.0, "", segments=segments),
         Answer(1, "Done.", "stop", 10, 3, "m", 1.0),
     )
-    ((text, _),) = statements(compose(talk.presenter.turns, None), "findings")
+    ((text, _),) = statements(compose(talk.presenter.turns), "findings")
     assert text.startswith("Part 1: 12 mL; part 2: 12 mL;")
 
 
 @pytest.mark.parametrize("export", [plain_text, markdown, html])
-def test_every_export_has_notice_demo_model_scan_statements_and_sources(report, export):
-    text = export(report, ReportHead("2026-11-22", SCAN, MODEL))
+def test_every_export_has_notice_demo_model_scan_statements_and_sources(report, turns, export):
+    text = export(report, ReportHead("2026-11-22", SCAN, asked_models(turns)))
     for part in (
         "For research and teaching, not for diagnosis.",
         "SmolLM2 135M (demo model)",
@@ -126,10 +128,27 @@ def test_every_export_has_notice_demo_model_scan_statements_and_sources(report, 
         assert part in text
 
 
+def test_exports_name_the_models_that_answered_whatever_is_connected_later(turns, talk):
+    talk.presenter.model = replace(MODEL, name="VILA-M3 3B", is_demo=False)
+    talk.ask("And the heart?")
+    talk.say(Answer(0, "The heart is small.", "stop", 10, 3, "VILA-M3 3B", 1.0))
+    models = asked_models(talk.presenter.turns)
+    text = plain_text(compose(talk.presenter.turns), ReportHead("2026-11-22", models=models))
+    assert "Language model: SmolLM2 135M (demo model). It is a demo model" in text
+    assert "Language model: VILA-M3 3B\n" in text
+
+
+def test_a_model_that_answers_in_place_of_the_one_asked_is_named_as_it_names_itself(talk):
+    talk.presenter.model = MODEL
+    talk.ask("What is this?")
+    talk.say(Answer(0, "A CT.", "stop", 10, 3, "Another model", 1.0))
+    assert asked_models(talk.presenter.turns) == ("Another model",)
+
+
 def test_exports_say_when_nothing_was_measured(talk):
     talk.ask("What is this?")
     talk.say(Answer(0, "A CT.", "stop", 10, 3, "m", 1.0))
-    report = compose(talk.presenter.turns, None)
+    report = compose(talk.presenter.turns)
     assert "No expert measured anything." in plain_text(report, ReportHead("2026-11-22"))
 
 
@@ -157,12 +176,12 @@ def test_html_is_well_formed_whatever_was_said(talk):
     talk.ask("Is <script>alert(1)</script> & 'co' fine?")
     talk.say(Answer(0, "Yes: a < b & c > d.", "stop", 10, 3, "m", 1.0))
     page = Texts()
-    page.feed(html(compose(talk.presenter.turns, None), ReportHead("2026-11-22")))
+    page.feed(html(compose(talk.presenter.turns), ReportHead("2026-11-22")))
     assert page.open == []
     assert ("li", "Is <script>alert(1)</script> & 'co' fine?") in page.found
     assert ("li", "Yes: a < b & c > d.") in page.found
     assert not [tag for tag, _ in page.found if tag == "script"]
-    assert "<script" not in markdown(compose(talk.presenter.turns, None), ReportHead("2026-11-22"))
+    assert "<script" not in markdown(compose(talk.presenter.turns), ReportHead("2026-11-22"))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +199,7 @@ def test_sentences_end_where_a_new_one_begins(text, count):
 
 
 def test_transcript_has_prompts_images_trigger_and_result(turns):
-    transcript = json.loads(json.dumps(compose_transcript(turns, MODEL, lambda name: name[:4])))
+    transcript = json.loads(json.dumps(compose_transcript(turns, lambda name: name[:4])))
     (turn,) = transcript["turns"]
     assert [reply["prompt"] for reply in turn["replies"]] == ["USER: <image>", "USER: more"]
     assert turn["replies"][0]["images_as_seen"][0]["image"] == "bbbb"
@@ -188,7 +207,7 @@ def test_transcript_has_prompts_images_trigger_and_result(turns):
     assert turn["experts"][0]["result"]["segments"][0]["volume_ml"] == 2104.46
     assert turn["answer"]["text"] == ANSWER
     assert turn["seconds"] == 7.5
-    assert transcript["model"]["is_demo"] is True
+    assert turn["model"]["is_demo"] is True
 
 
 def test_transcript_names_each_image_once(turns):

@@ -156,7 +156,7 @@ def _times(turn: Turn) -> tuple[TimeRow, ...]:
     if turn.answer is not None:
         answer = turn.answer
         rows.append(("Tokens", f"{answer.prompt_tokens} in, {answer.completion_tokens} out"))
-        rows.append(("Model", answer.model))
+        rows.append(("Model", turn.model_name))
     return tuple(TimeRow(what, value) for what, value in rows if value)
 
 

@@ -19,7 +19,7 @@ from VILAM3SlicerLib.chat.turn import Question, QuestionImage, QuestionSequence,
 from VILAM3SlicerLib.protocol.characters import whole_characters
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
-from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
 
 MAX_QUESTION = 8000
 """Characters, where the backend names no limit."""
@@ -39,7 +39,8 @@ class Presenter:
 
     ``decisions`` are what the person is asked beside it, each until ``decide``.
     ``on_settled`` is called after each change that leaves nothing on the way (``is_settled``), ``on_trouble``
-    where undoing or deciding did not go well.
+    where undoing or deciding did not go well. ``max_question`` and ``model`` are what the backend says of
+    itself, set by the front end.
     All methods are to be called on the user interface's thread and return at once.
     """
 
@@ -51,6 +52,7 @@ class Presenter:
         self.on_settled: Callable[[], None] = lambda: None
         self.on_trouble: Callable[[VilaM3Error], None] = lambda _error: None
         self.max_question = MAX_QUESTION
+        self.model: ModelDescription | None = None
         self._transport = transport
         self._scene = scene
         self._host = host
@@ -101,7 +103,7 @@ class Presenter:
         text = self._checked(text)
         images, work = self._scene.capture(mode), self._scene.pack_volumes()
         question = Question(text, modality, images, marks=self._scene.take_marks())
-        turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending")
+        turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending", model=self.model)
         self.turns = (*self.turns, turn)
         self._delivery = None
         if work is None:

@@ -6,28 +6,27 @@ from collections.abc import Iterable, Iterator
 
 from VILAM3SlicerLib.chat.report_document import PERSON, ReportDocument, ReportSection, Sentence, Source
 from VILAM3SlicerLib.chat.turn import ExpertRun, Turn
-from VILAM3SlicerLib.chat.words import millilitres, model_name, sentences
+from VILAM3SlicerLib.chat.words import millilitres, sentences
 from VILAM3SlicerLib.protocol.events import Finding, SegmentInfo
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 MANY = 12
 """From so many results of one expert on, they are told in one sentence."""
 
 
-def compose(turns: Iterable[Turn], model: ModelDescription | None) -> ReportDocument:
+def compose(turns: Iterable[Turn]) -> ReportDocument:
     """Questions; as findings the experts' results and what the model said; its last answer as impression.
 
     Turns without an answer count with what their experts found. Each sentence has one source.
     """
-    finished = [turn for turn in turns if not turn.is_running and (turn.answer or turn.segments)]
+    finished = _finished(turns)
     answers = [turn for turn in finished if turn.answer is not None]
     findings: list[Sentence] = []
     for turn in finished:
         for run in turn.experts:
             findings += _expert_sentences(turn, run)
         if turn.answer is not None and turn is not answers[-1]:
-            findings += _answer(turn, model)
-    impression = _answer(answers[-1], model) if answers else []
+            findings += _answer(turn)
+    impression = _answer(answers[-1]) if answers else []
     questions = [_question(turn) for turn in finished]
     return ReportDocument(
         (
@@ -38,17 +37,22 @@ def compose(turns: Iterable[Turn], model: ModelDescription | None) -> ReportDocu
     )
 
 
+def asked_models(turns: Iterable[Turn]) -> tuple[str, ...]:
+    """The models that answered, or called experts, in what ``compose`` makes a report of; each once."""
+    return tuple(dict.fromkeys(turn.model_name for turn in _finished(turns) if turn.model_name))
+
+
+def _finished(turns: Iterable[Turn]) -> list[Turn]:
+    return [turn for turn in turns if not turn.is_running and (turn.answer or turn.segments)]
+
+
 def _question(turn: Turn) -> Sentence:
     return Sentence(" ".join(turn.question.text.split()), PERSON, f"{turn.turn_id}/question")
 
 
-def _answer(turn: Turn, model: ModelDescription | None) -> list[Sentence]:
-    """The model's words, by the name it gave itself in the answer."""
-    name = turn.answer.model if turn.answer is not None else ""
-    if model is not None and model.name == name:
-        name = model_name(model)
+def _answer(turn: Turn) -> list[Sentence]:
     return [
-        Sentence(text, Source("model", name), f"{turn.turn_id}/answer/{number}")
+        Sentence(text, Source("model", turn.model_name), f"{turn.turn_id}/answer/{number}")
         for number, text in enumerate(sentences(turn.text))
     ]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from VILAM3SlicerLib.chat.report_document import ReportDocument
-from VILAM3SlicerLib.chat.words import RESEARCH_USE, model_name
-from VILAM3SlicerLib.protocol.messages import ModelDescription
+from VILAM3SlicerLib.chat.words import RESEARCH_USE, is_demo_name
 
 TITLE = "Draft report"
 _CHECK = "Statements are machine-made unless they are marked as a person's; a person has to check them."
@@ -30,15 +29,18 @@ class ScanFacts:
 
 @dataclass(frozen=True)
 class ReportHead:
-    """What stands above every report; ``made_on`` is the date as it is to be written."""
+    """What stands above every report; ``made_on`` is the date as it is to be written.
+
+    ``models`` are those that it rests on (``report_composing.asked_models``), whichever is connected now.
+    """
 
     made_on: str
     scan: ScanFacts | None = None
-    model: ModelDescription | None = None
+    models: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """Date, scan and model, a line each."""
+        """Date, scan and models, a line each."""
         lines = [f"Report made on {self.made_on}"]
         if self.scan is not None:
             size = " × ".join(str(number) for number in self.scan.size)
@@ -46,10 +48,11 @@ class ReportHead:
             lines.append(f"Scan: {self.scan.modality}, {size} voxels of {spacing} mm")
             if self.scan.content_hash:
                 lines.append(f"Content hash of the scan: {self.scan.content_hash[:16]}…")
-        if self.model is not None:
-            demo = f". {_DEMO}" if self.model.is_demo else ""
-            lines.append(f"Language model: {model_name(self.model)}{demo}")
-        return lines
+        return lines + [f"Language model: {name}{_if_demo(name)}" for name in self.models]
+
+
+def _if_demo(name: str) -> str:
+    return f". {_DEMO}" if is_demo_name(name) else ""
 
 
 def plain_text(report: ReportDocument, head: ReportHead) -> str:

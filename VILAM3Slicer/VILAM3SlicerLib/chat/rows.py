@@ -212,4 +212,4 @@ def _source(turn: Turn) -> str:
         return ""
     experts = [f"{run.call.expert} {run.call.version}" for run in turn.experts if run.result]
     rests = f", with the result of {' and '.join(experts)}" if experts else ""
-    return f"Written by {turn.answer.model}{rests}"
+    return f"Written by {turn.model_name}{rests}"

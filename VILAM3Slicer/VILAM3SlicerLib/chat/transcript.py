@@ -9,7 +9,6 @@ from VILAM3SlicerLib.chat.turn import ExpertRun, Reply, Turn
 from VILAM3SlicerLib.chat.words import RESEARCH_USE
 from VILAM3SlicerLib.protocol import PROTOCOL_VERSION
 from VILAM3SlicerLib.protocol.codec import to_json
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 FORMAT = "vilam3-transcript"
 
@@ -17,16 +16,13 @@ ImageReference = Callable[[str], str | None]
 """Gives what stands for an image of that SHA-256 in the transcript: a file name or a data URL."""
 
 
-def compose_transcript(
-    turns: Iterable[Turn], model: ModelDescription | None, image: ImageReference
-) -> dict[str, Any]:
+def compose_transcript(turns: Iterable[Turn], image: ImageReference) -> dict[str, Any]:
     """The conversation with the exact prompts, the images as the model saw them, triggers and results."""
     return {
         "format": FORMAT,
-        "version": 1,
+        "version": 2,
         "protocol_version": PROTOCOL_VERSION,
         "notice": RESEARCH_USE,
-        "model": to_json(model) if model is not None else None,
         "turns": [_turn(turn, image) for turn in turns],
     }
 
@@ -55,6 +51,7 @@ def _turn(turn: Turn, image: ImageReference) -> dict[str, Any]:
             {"sha256": one.sha256, "image": image(one.sha256), "geometry": to_json(one.geometry)}
             for one in turn.question.images
         ],
+        "model": to_json(turn.model) if turn.model is not None else None,
         "state": turn.state,
         "replies": [_reply(reply, turn, image) for reply in turn.replies],
         "experts": [_expert(run, image) for run in turn.experts],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
+from VILAM3SlicerLib.chat.words import model_name
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import (
@@ -20,7 +21,7 @@ from VILAM3SlicerLib.protocol.events import (
     Prompt,
     SegmentInfo,
 )
-from VILAM3SlicerLib.protocol.messages import MriRole, StoredRange, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import ModelDescription, MriRole, StoredRange, ViewGeometry
 
 TurnState = Literal["sending", "queued", "thinking", "expert", "done", "failed", "stopped"]
 ENDED: tuple[TurnState, ...] = ("done", "failed", "stopped")
@@ -95,7 +96,10 @@ class ExpertRun:
 
 @dataclass(frozen=True)
 class Turn:
-    """A question and everything that happened; ``sequence`` is that of the last event taken in."""
+    """A question and everything that happened; ``sequence`` is that of the last event taken in.
+
+    ``model`` is what was asked, as far as it was known then.
+    """
 
     turn_id: str
     question: Question
@@ -109,6 +113,7 @@ class Turn:
     answer: Answer | None = None
     error: ErrorBody | None = None
     ended: float | None = None
+    model: ModelDescription | None = None
 
     @property
     def is_running(self) -> bool:
@@ -124,6 +129,14 @@ class Turn:
         spoken = [reply.text for reply in self.replies if reply.step not in called]
         text = spoken[-1] if spoken else ""
         return "" if text.lstrip().startswith("<") else text
+
+    @property
+    def model_name(self) -> str:
+        """The model that answered, by the name in its answer; a demo model is called one."""
+        said = self.answer.model if self.answer is not None else ""
+        if self.model is not None and said in ("", self.model.name):
+            return model_name(self.model)
+        return said
 
     @property
     def segments(self) -> tuple[SegmentInfo, ...]:

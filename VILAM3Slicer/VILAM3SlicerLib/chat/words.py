@@ -16,9 +16,14 @@ def millilitres(volume: float) -> str:
 
 def model_name(model: ModelDescription) -> str:
     """The model's name; a demo model is called one."""
-    if model.is_demo and "demo" not in model.name.lower():
+    if model.is_demo and not is_demo_name(model.name):
         return f"{model.name} (demo model)"
     return model.name
+
+
+def is_demo_name(name: str) -> bool:
+    """Whether a name, as ``model_name`` gives it, is that of a demo model."""
+    return "demo" in name.lower()
 
 
 def sentences(text: str) -> list[str]:

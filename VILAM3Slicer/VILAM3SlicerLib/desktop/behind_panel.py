@@ -17,15 +17,13 @@ from VILAM3SlicerLib.desktop.files import ask_file_name, write_text
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.transcript_view import picture
 from VILAM3SlicerLib.desktop.ui_files import load_ui
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 
 
 class BehindPanel:
-    """One turn of the conversation, which the person chooses; ``model`` is the one that answers."""
+    """One turn of the conversation, which the person chooses."""
 
     def __init__(self, presenter: Presenter, messages: MessageBar) -> None:
         self.widget, self._ui = load_ui("BehindPanel")
-        self.model: ModelDescription | None = None
         self._presenter = presenter
         self._offered: list[str] = []
         self._shown: Any = None
@@ -83,5 +81,5 @@ class BehindPanel:
             OutOfSpace: the file cannot be written.
         """
         shelf = self._presenter.shelf
-        transcript = compose_transcript(self._presenter.turns, self.model, shelf.data_url)
+        transcript = compose_transcript(self._presenter.turns, shelf.data_url)
         write_text(path, json.dumps(transcript, indent=2, ensure_ascii=False))

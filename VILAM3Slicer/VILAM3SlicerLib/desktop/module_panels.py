@@ -62,7 +62,6 @@ class ModulePanels:
         if shown == _REPORT:
             self.report.refresh()
         elif shown == _BEHIND:
-            self.behind.model = self._session.model
             self.behind.refresh()
         self._name_tabs(len(rows))
 

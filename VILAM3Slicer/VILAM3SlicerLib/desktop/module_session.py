@@ -163,7 +163,7 @@ class ModuleSession:
         if status is not None:
             self.presenter.max_question = status.max_prompt_characters or self.presenter.max_question
             if status.model is not None and status.model != self._model:
-                self._model = self.report.model = status.model
+                self._model = self.presenter.model = status.model
                 self._choose_mode()
         self.plan_refresh()
 

@@ -91,6 +91,7 @@ class ScriptedConversation:
             self._scan.close()
             raise
         self._presenter.max_question = status.max_prompt_characters or self._presenter.max_question
+        self._presenter.model = status.model
 
     @property
     def turns(self) -> tuple[Turn, ...]:

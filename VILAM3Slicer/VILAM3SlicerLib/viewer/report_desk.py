@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.report_composing import compose
+from VILAM3SlicerLib.chat.report_composing import asked_models, compose
 from VILAM3SlicerLib.chat.report_document import (
     ReportDocument,
     SectionName,
@@ -19,19 +19,17 @@ from VILAM3SlicerLib.chat.report_document import (
 from VILAM3SlicerLib.chat.report_exports import ReportHead, html, markdown, plain_text
 from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, SceneError
-from VILAM3SlicerLib.protocol.messages import ModelDescription
 from VILAM3SlicerLib.scene.report_store import load_draft, put_report, save_draft
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
 
 class ReportDesk:
-    """``refresh`` is to be called when the conversation or the scan changed; ``model`` to be set once known.
+    """``refresh`` is to be called when the conversation or the scan changed.
 
     ``on_change`` is called when the report has changed.
     """
 
     def __init__(self, presenter: Presenter, scan: ScanScene, scene: Any) -> None:
-        self.model: ModelDescription | None = None
         self.document = ReportDocument()
         self.on_change: Callable[[], None] = lambda: None
         self._presenter = presenter
@@ -45,7 +43,7 @@ class ReportDesk:
         if self._scan.node is not self._node:
             self._node = self._scan.node
             before = self._kept()
-        self._show(followed(before, compose(self._presenter.turns, self.model)))
+        self._show(followed(before, compose(self._presenter.turns)))
 
     def edit(self, section: SectionName, place: int, text: str) -> None:
         """Change a sentence, which is the person's then; an empty text removes it.
@@ -71,7 +69,7 @@ class ReportDesk:
 
     def start_anew(self) -> None:
         """Drop all that the person did to the report."""
-        self._write(compose(self._presenter.turns, self.model))
+        self._write(compose(self._presenter.turns))
 
     def text(self) -> str:
         """The report as plain text."""
@@ -96,7 +94,8 @@ class ReportDesk:
         return put_report(self._scene, self._scan.node, self.text())
 
     def _head(self) -> ReportHead:
-        return ReportHead(date.today().isoformat(), self._scan.facts, self.model)
+        models = asked_models(self._presenter.turns)
+        return ReportHead(date.today().isoformat(), self._scan.facts, models)
 
     def _check(self, section: SectionName, place: int) -> None:
         if not 0 <= place < len(self.document.section(section).sentences):

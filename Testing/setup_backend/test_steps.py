@@ -87,6 +87,7 @@ def test_failure_of_a_step_done_before_is_not_forgotten(work: Work, progress: Pr
     ("failure", "advice"),
     [
         (CommandFailed("pip", tail="NewConnectionError: Temporary failure in name resolution"), "network"),
+        (CommandFailed("pip", tail="ProxyError('Cannot connect to proxy.', Connection refused)"), "settings"),
         (CommandFailed("pip", tail="OSError: [Errno 28] No space left on device"), "disk is full"),
         (CommandFailed("venv", "apt-get install -y python3-venv", tail=""), "python3-venv"),
         (OSError(28, "No space left on device"), "again"),

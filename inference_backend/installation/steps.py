@@ -115,25 +115,25 @@ def gigabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-NETWORK_SIGNS = (
-    "Connection",
-    "timed out",
-    "Temporary failure",
-    "NewConnectionError",
-    "ProxyError",
-    "SSLError",
+SIGNS = (
+    (("No space left", "Errno 28", "not enough space"), "The disk is full: free some space"),
+    (
+        ("ProxyError", "Cannot connect to proxy"),
+        "The proxy let nothing through: correct it in the module's settings or in HTTPS_PROXY "
+        "(http://host:port, or http://name:password@host:port where it asks who you are)",
+    ),
+    (
+        ("Connection", "timed out", "Temporary failure", "NewConnectionError", "SSLError"),
+        "The package index could not be reached: check the network (or pip's proxy and index settings)",
+    ),
 )
-SPACE_SIGNS = ("No space left", "Errno 28", "not enough space")
+"""What programs print when they fail, the surest first, and what a person can do about it."""
 
 
 def _explained(step: Step, error: CommandFailed) -> SetupError:
     """The failure of a program, with what a person can do about it."""
-    if any(sign in error.tail for sign in SPACE_SIGNS):
-        hint = "The disk is full: free some space"
-    elif any(sign in error.tail for sign in NETWORK_SIGNS):
-        hint = "The package index could not be reached: check the network (or pip's proxy and index settings)"
-    else:
-        hint = error.hint or "See the lines above for the cause"
+    known = (hint for signs, hint in SIGNS if any(sign in error.tail for sign in signs))
+    hint = next(known, error.hint or "See the lines above for the cause")
     message = f"{step.title}: {error.message}\n{_indented(error.tail)}"
     return SetupError(message, f"{hint}. Then start the same command again: it goes on from here.")
 

@@ -62,6 +62,20 @@ def test_from_an_empty_home_to_an_answering_backend_with_consent_in_between(tmp_
     lived(scenario)
 
 
+def test_what_fetches_goes_through_the_named_proxy(tmp_path: Path) -> None:
+    """The packages, and the models that the backend downloads later."""
+
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.settings.change(proxy="http://proxy:8080")
+            await here.installed()
+            started = zip(here.programs.commands, here.programs.environments, strict=True)
+            fetching = [told for command, told in started if {"--yes", "serve"} & set(command)]
+            assert [told["HTTPS_PROXY"] for told in fetching] == ["http://proxy:8080"] * 2
+
+    lived(scenario)
+
+
 def test_declining_the_plan_installs_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:

@@ -141,6 +141,23 @@ def test_two_patients_are_refused_before_anything_is_sent(talk, study) -> None:
     assert not talk.transport.volumes
 
 
+def test_one_image_in_two_roles_is_refused_before_anything_is_sent(talk, study) -> None:
+    from VILAM3SlicerLib.scene.arrays import image_array
+
+    image = study["T2"].GetImageData()
+    image_array(image)[...] = image_array(study["T1"].GetImageData())
+    image.GetPointData().GetScalars().Modified()
+    ask_again = talk.presenter.ask("Is there a tumour?", "MRI", "published")
+    turn = talk.presenter.turn(ask_again.turn_id)
+    assert "'case_t1' (T1) and 'case_t2' (T2) are the same image" in turn.error.message
+    assert "Choose another volume" in turn.error.hint
+    assert (talk.transport.volumes, talk.transport.requests) == ([], [])
+    image_array(image)[0, 0, 0] += 1
+    image.GetPointData().GetScalars().Modified()
+    ask(talk)
+    assert len(talk.transport.volumes) == 4
+
+
 def test_points_are_told_in_the_scans_own_frame_with_the_segment_they_lie_in(
     talk, scan, put_under_transform
 ) -> None:

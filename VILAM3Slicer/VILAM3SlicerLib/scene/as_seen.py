@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -109,12 +110,15 @@ def _stencil_mask(stencil: Any, columns: int, rows: int) -> Mask:
 
 
 def _window_level(node: Any) -> tuple[float, float]:
-    """The window on the screen, the whole range of values where the node was never displayed."""
+    """The window on the screen; the range of all finite values where the node was never displayed, or where
+    an infinite value has made Slicer's window infinite."""
     display = node.GetDisplayNode()
     if display is not None and display.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        return float(display.GetWindow()), float(display.GetLevel())
-    low, high = node.GetImageData().GetScalarRange()
-    return high - low, (low + high) / 2
+        window, level = float(display.GetWindow()), float(display.GetLevel())
+        if isfinite(window) and isfinite(level):
+            return window, level
+    low, high = node.GetImageData().GetPointData().GetScalars().GetFiniteRange()
+    return (high - low, (low + high) / 2) if low <= high else (0.0, 0.0)
 
 
 def _tones(display: Any) -> npt.NDArray[np.uint8]:

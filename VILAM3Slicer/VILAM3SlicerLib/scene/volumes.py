@@ -27,8 +27,8 @@ def check_volume(node: Any) -> None:
     """Refuse what cannot be talked about.
 
     Raises:
-        UnsupportedVolume: no volume, no image data, empty, 2D+t or colour, a label map, flat voxels, or
-            under a non-linear transform; the message says which and what to do.
+        UnsupportedVolume: no volume, no image data, empty, 2D+t or colour, tensors, a label map, flat
+            voxels, or under a non-linear transform; the message says which and what to do.
     """
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
         raise UnsupportedVolume("There is no scan to talk about.", "Load a CT, MRI or X-ray image first.")
@@ -36,6 +36,11 @@ def check_volume(node: Any) -> None:
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise UnsupportedVolume(f"'{name}' is a label map, not an image.", "Show the scan it belongs to.")
     image = node.GetImageData()
+    if image is not None and image.GetPointData().GetTensors() is not None:
+        raise UnsupportedVolume(
+            f"'{name}' holds diffusion tensors, not an image.",
+            "Show the scan, or a scalar map of the tensors.",
+        )
     if image is None or image.GetPointData().GetScalars() is None or 0 in image.GetDimensions():
         raise UnsupportedVolume(f"'{name}' has no voxels.", "Load the scan again from its files.")
     components = image.GetNumberOfScalarComponents()

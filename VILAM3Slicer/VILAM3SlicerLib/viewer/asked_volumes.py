@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import slicer
 
 from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedSequence, PackedVolume
 from VILAM3SlicerLib.chat.mri_study import ChosenSequence, MriStudy
+from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import StoredRange
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.modality import guess_modality
@@ -75,14 +76,19 @@ class AskedVolumes:
 
         Raises:
             UnsupportedVolume: see ``volumes.read_volume``.
-            InvalidRequest: the sequences are of different patients.
+            InvalidRequest: the sequences are of different patients; the work raises it where two are the same
+                image.
         """
         sequences = self.sequences(node, modality)
         main = self._work(node, node)
         others = [(one, self._work(each, node)) for one, each in sequences]
-        return lambda: PackedScan(
-            main(), tuple(PackedSequence(one.role, one.name, work()) for one, work in others)
-        )
+
+        def work() -> PackedScan:
+            packed = tuple(PackedSequence(one.role, one.name, pack()) for one, pack in others)
+            _check_all_differ(packed)
+            return PackedScan(main(), packed)
+
+        return work
 
     def hash_of(self, node: Any) -> str:
         """The content hash of a scan, empty where it was not packed yet."""
@@ -140,6 +146,19 @@ class AskedVolumes:
         if not self._is_planned:
             self._is_planned = True
             self._host.later(0.0, self.refresh)
+
+
+def _check_all_differ(sequences: Sequence[PackedSequence]) -> None:
+    """Refuse one image in two roles, such as a file that was opened twice."""
+    seen: dict[str, PackedSequence] = {}
+    for one in sequences:
+        other = seen.setdefault(one.volume.sha256, one)
+        if other is not one:
+            raise InvalidRequest(
+                f"'{other.name}' ({other.role}) and '{one.name}' ({one.role}) are the same image.",
+                "Choose another volume for one of them in the table above the question.",
+                "same_image",
+            )
 
 
 def _state(node: Any, volume: NrrdVolume) -> object:

@@ -9,7 +9,7 @@ from Testing.VILAM3SlicerLib.viewer.conftest import SHAPE, two_organs
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import ExpertResult, Finding, HeatMap
-from VILAM3SlicerLib.protocol.messages import IDENTITY
+from VILAM3SlicerLib.protocol.messages import IDENTITY, PointPrompt
 from VILAM3SlicerLib.viewer.shown_finding import Shown, ShownFinding
 
 PNG = encode_png(two_organs()[:, :, 4] * 100)
@@ -79,6 +79,18 @@ def test_another_scan_takes_the_map_away(rated, shown_finding, talk, scan, make_
     talk.discussion.open(scan)
     shown_finding.toggle(rated, "effusion")  # its conversation and its picture were kept with the scan
     assert shown_finding.shown.finding == "effusion"
+
+
+def test_closing_the_scene_takes_map_and_marks_along_without_a_stumble(rated, shown_finding, talk, capfd):
+    told = []
+    talk.discussion.on_scan = lambda: told.append(talk.scan.node)
+    shown_finding.toggle(rated, "effusion")
+    talk.scan.question_marks.put(talk.scan.node, (PointPrompt((0.0, 0.0, 0.0), True),), None)
+    talk.scene.Clear(0)
+    assert (told, talk.presenter.turns, shown_finding.shown) == ([None], (), Shown())
+    assert not talk.scene.GetNodesByClass("vtkMRMLVolumeNode").GetNumberOfItems()
+    assert not talk.scene.GetNodesByClass("vtkMRMLMarkupsNode").GetNumberOfItems()
+    assert "Error" not in capfd.readouterr().err  # what an observer raises is only printed
 
 
 @pytest.mark.parametrize("finding", ["mass", "hernia"])

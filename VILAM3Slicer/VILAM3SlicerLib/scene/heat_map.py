@@ -70,12 +70,14 @@ class HeatMapOverlay:
 
     def hide(self) -> None:
         """Take the map away."""
-        for composite, volume, opacity in self._before:
+        before, nodes = self._before, self._nodes
+        self._before, self._nodes, self.shown = [], [], None  # who hears of a removal may hide, too
+        for composite, volume, opacity in before:
             composite.SetForegroundVolumeID(volume)
             composite.SetForegroundOpacity(opacity)
-        for node in reversed(self._nodes):
-            self._scene.RemoveNode(node)
-        self._before, self._nodes, self.shown = [], [], None
+        for node in reversed(nodes):
+            if node.GetScene() is self._scene:
+                self._scene.RemoveNode(node)
 
     def _add(self, kind: str, name: str) -> Any:
         node = self._scene.AddNewNodeByClass(kind, name)

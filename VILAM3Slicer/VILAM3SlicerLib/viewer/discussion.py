@@ -127,6 +127,7 @@ class Discussion:
         if self._name is None or self._scan.node is not None:
             return
         name, was_running = self._name, self._presenter.running is not None
+        self._name = None  # marks and maps of the scan are removed now, which is heard here, too
         self._presenter.leave("Stopped: the scan was closed.")
         self._take_up(None)
         if was_running:

@@ -23,7 +23,7 @@ def last_turn(page):
 
 
 def wait_for_end(page) -> None:
-    page.wait_for_selector(".send")
+    page.wait_for_selector(".stop:disabled")
 
 
 def view_pixels(page, caption: str) -> np.ndarray:

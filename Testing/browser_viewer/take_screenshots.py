@@ -48,7 +48,7 @@ def _ask(page: Any, question: str) -> None:
         page.fill("textarea[aria-label=Question]", question)
         page.keyboard.press("Enter")
         page.wait_for_selector(".turn")
-    page.wait_for_selector(".send")
+    page.wait_for_selector(".stop:disabled")
     link = page.locator(".answer .link, .segment-name").first
     if link.count():
         link.click()

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from VILAM3SlicerLib.chat.interfaces import OnSent
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.connection.diagnosis import Cause, connection_error
@@ -57,7 +58,7 @@ class HttpxHttp(Http):
         pieces: list[bytes] = []
         take = receiver.on_piece or pieces.append
         try:
-            async with self._http.stream(**_arguments(request)) as response:
+            async with self._http.stream(**_arguments(request, receiver)) as response:
                 if response.is_success:
                     async for piece in response.aiter_bytes():
                         take(piece)
@@ -77,7 +78,7 @@ class HttpxHttp(Http):
         return connection_error(_cause(error), self.address, str(error) or type(error).__name__)
 
 
-def _arguments(request: HttpRequest) -> dict[str, Any]:
+def _arguments(request: HttpRequest, receiver: Receiver) -> dict[str, Any]:
     headers = {}
     if request.body is not None:
         headers["Content-Type"] = request.content_type
@@ -86,7 +87,9 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     return {
         "method": request.method,
         "url": request.path,
-        "content": None if request.body is None else _one_by_one(request.body),
+        "content": None
+        if request.body is None
+        else _one_by_one(request.body, request.length, receiver.on_sent),
         "headers": headers,
         "timeout": httpx.Timeout(
             max(request.patience, PATIENCE), connect=_CONNECT_PATIENCE, read=request.patience
@@ -94,11 +97,17 @@ def _arguments(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-async def _one_by_one(pieces: Iterable[bytes | memoryview]) -> AsyncIterator[bytes]:
+async def _one_by_one(
+    pieces: Iterable[bytes | memoryview], length: int | None, on_sent: OnSent | None
+) -> AsyncIterator[bytes]:
     """Piece by piece, made on a thread, so that the event loop breathes between them."""
-    remaining = iter(pieces)
+    remaining, sent = iter(pieces), 0
     while (piece := await asyncio.to_thread(next, remaining, None)) is not None:
-        yield bytes(piece)
+        data = bytes(piece)
+        yield data
+        sent += len(data)
+        if on_sent is not None:
+            on_sent(sent, length)
 
 
 def _cause(error: httpx.TransportError) -> Cause:

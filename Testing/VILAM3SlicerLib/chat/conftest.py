@@ -34,6 +34,14 @@ class Stream:
 
 
 @dataclass
+class Upload:
+    """A volume on its way, for as long as the test likes."""
+
+    on_done: Callable[[], None]
+    on_sent: Callable[[int, int | None], None]
+
+
+@dataclass
 class FakeTransport:
     """Keeps what was asked for; the test answers."""
 
@@ -43,10 +51,14 @@ class FakeTransport:
     volumes: list[PackedVolume] = field(default_factory=list)
     images: dict[str, bytes] = field(default_factory=dict)
     volume_error: VilaM3Error | None = None
+    holds_volumes: bool = False
+    uploads: list[Upload] = field(default_factory=list)
 
-    def put_volume(self, volume, on_done, on_error) -> None:
+    def put_volume(self, volume, on_done, on_error, on_sent) -> None:
         self.volumes.append(volume)
-        if self.volume_error is None:
+        if self.holds_volumes:
+            self.uploads.append(Upload(on_done, on_sent))
+        elif self.volume_error is None:
             on_done()
         else:
             on_error(self.volume_error)

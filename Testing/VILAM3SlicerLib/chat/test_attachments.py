@@ -108,7 +108,7 @@ def test_one_picture_of_a_study_is_that_of_the_scan(talk) -> None:
 
 def test_stopping_between_two_volumes_sends_no_more(study) -> None:
     waiting = []
-    study.transport.put_volume = lambda volume, on_done, on_error: waiting.append((volume, on_done))
+    study.transport.put_volume = lambda volume, on_done, *_: waiting.append((volume, on_done))
     study.ask()
     assert study.turn.activity == "Sending the scan, 1 of 2"
     study.presenter.stop()

@@ -30,6 +30,10 @@ def service(tmp_path: Path):
         yield started
 
 
+def untold(_sent: int, _total: int | None) -> None:
+    """A script shows no progress."""
+
+
 class Script:
     """One backend's transport, and waiting for what a call of it tells."""
 
@@ -47,11 +51,11 @@ class Script:
 
 def test_a_volume_arrives_whole(service) -> None:
     volume = packed()
-    assert Script(service.url).outcome(lambda one, *told: one.put_volume(volume, *told)) is None
+    assert Script(service.url).outcome(lambda one, *told: one.put_volume(volume, *told, untold)) is None
     kept = read_volume(service.store.volumes.path(volume.sha256))
     assert np.array_equal(kept.voxels, a_volume().voxels)
     wrong = PackedVolume(packed(1).sha256, packed(2).pieces)
-    told = Script(service.url).outcome(lambda one, *told: one.put_volume(wrong, *told))
+    told = Script(service.url).outcome(lambda one, *told: one.put_volume(wrong, *told, untold))
     assert isinstance(told, HashMismatch)
 
 

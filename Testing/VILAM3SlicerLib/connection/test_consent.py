@@ -69,7 +69,7 @@ class ClosedGate:
 @pytest.mark.parametrize(
     "send",
     [
-        lambda one, done, error: one.put_volume(VOLUME, done, error),
+        lambda one, done, error: one.put_volume(VOLUME, done, error, lambda _sent, _total: None),
         lambda one, done, error: one.start_turn({"messages": []}, lambda _: None, done, error),
     ],
 )

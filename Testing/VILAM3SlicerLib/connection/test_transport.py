@@ -33,8 +33,8 @@ def packed(seed: int = 0) -> PackedVolume:
     return PackedVolume(volume.content_hash, (header, nrrd.voxels))
 
 
-def put(volume: PackedVolume):
-    return lambda transport, done, error: transport.put_volume(volume, done, error)
+def put(volume: PackedVolume, on_sent=lambda _sent, _total: None):
+    return lambda transport, done, error: transport.put_volume(volume, done, error, on_sent)
 
 
 def test_a_volume_arrives_whole_and_goes_up_once(service) -> None:
@@ -49,6 +49,15 @@ def test_a_volume_arrives_whole_and_goes_up_once(service) -> None:
 def test_bytes_that_are_not_those_of_the_hash_are_refused(service) -> None:
     told = outcome(service.url, put(PackedVolume(packed(1).sha256, packed(2).pieces)), KEY)
     assert isinstance(told, HashMismatch)
+
+
+def test_what_has_gone_out_is_told_to_the_last_byte(service) -> None:
+    told: list[tuple[int, int | None]] = []
+    volume = packed()
+    assert outcome(service.url, put(volume, lambda *sent: told.append(sent)), KEY) is None
+    length = sum(memoryview(piece).nbytes for piece in volume.pieces)
+    assert told[-1] == (length, length)
+    assert [sent for sent, _ in told] == sorted({sent for sent, _ in told})
 
 
 def test_compressed_volume_is_the_same_volume() -> None:

@@ -25,6 +25,7 @@ TURN = TurnRow(
     "done",
     False,
     "",
+    None,
     "3.0 s",
     (AnswerSpan("The "), LUNG),
     (),

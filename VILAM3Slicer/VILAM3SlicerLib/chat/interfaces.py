@@ -21,6 +21,8 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 Value = TypeVar("Value")
 OnError = Callable[[VilaM3Error], None]
 OnDone = Callable[[], None]
+OnSent = Callable[[int, int | None], None]
+"""Told the bytes that have gone out, and how many there are in all; None where nobody knows."""
 
 SceneWork = Generator[None, None, Decision | None]
 """Work in pieces of a few milliseconds, one at each ``next``; returns what the person is to decide then."""
@@ -64,8 +66,8 @@ class PackedScan:
 class Transport(Protocol):
     """Bytes out, events in. Nothing here blocks; exactly one of the two last callbacks is called, once."""
 
-    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError) -> None:
-        """Send a volume unless the backend has it already."""
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> None:
+        """Send a volume unless the backend has it already; ``on_sent`` is told now and then how far it is."""
 
     def start_turn(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -13,7 +13,8 @@ from VILAM3SlicerLib.chat.fetching import Fetching
 from VILAM3SlicerLib.chat.fold import fold
 from VILAM3SlicerLib.chat.history import chat_request
 from VILAM3SlicerLib.chat.images import ImageShelf
-from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, PackedVolume, Scene, Transport
+from VILAM3SlicerLib.chat.interfaces import Host, PackedScan, Scene, Transport
+from VILAM3SlicerLib.chat.sending import Sending
 from VILAM3SlicerLib.chat.stepping import Stepping
 from VILAM3SlicerLib.chat.turn import Question, QuestionImage, QuestionSequence, Turn
 from VILAM3SlicerLib.protocol.characters import whole_characters
@@ -103,7 +104,8 @@ class Presenter:
         text = self._checked(text)
         images, work = self._scene.capture(mode), self._scene.pack_volumes()
         question = Question(text, modality, images, marks=self._scene.take_marks())
-        turn = Turn(str(uuid4()), question, self._host.now(), activity="Sending", model=self.model)
+        activity = "Preparing the scan"
+        turn = Turn(str(uuid4()), question, self._host.now(), activity=activity, model=self.model)
         self.turns = (*self.turns, turn)
         self._delivery = None
         if work is None:
@@ -228,29 +230,27 @@ class Presenter:
             turn = self.turn(turn_id)
             if turn is not None and turn.is_running:
                 self._update(replace(turn, question=_about(turn.question, scan)))
-                self._put_next(turn_id, scan.volumes, 0)
+                self._sending(turn_id).start(scan.volumes)
 
         return put
 
-    def _put_next(self, turn_id: str, volumes: Sequence[PackedVolume], place: int) -> None:
-        """Send one volume after the other, then the question."""
-        turn = self.turn(turn_id)
-        if turn is None or not turn.is_running:
-            return
-        if place == len(volumes):
-            self._send(turn_id)
-            return
-        which = f", {place + 1} of {len(volumes)}" if len(volumes) > 1 else ""
-        self._update(replace(turn, activity=f"Sending the scan{which}"))
-        self._transport.put_volume(
-            volumes[place], lambda: self._put_next(turn_id, volumes, place + 1), self._fail(turn_id)
-        )
+    def _sending(self, turn_id: str) -> Sending:
+        """What sends the volumes of a turn, then its question; a turn that has ended sends no more."""
+
+        def show(words: str, fraction: float | None) -> bool:
+            turn = self.turn(turn_id)
+            if turn is None or turn.state != "sending":
+                return False
+            self._update(replace(turn, activity=words, fraction_sent=fraction))
+            return True
+
+        return Sending(self._transport, self._host, show, lambda: self._send(turn_id), self._fail(turn_id))
 
     def _send(self, turn_id: str) -> None:
         turn = self.turn(turn_id)
         if turn is None or not turn.is_running:
             return
-        self._update(replace(turn, activity="Sending the question"))
+        self._update(replace(turn, activity="Sending the question", fraction_sent=None))
         past = [one for one in self.turns if one.turn_id != turn_id]
         request = chat_request(past, turn, self._session, self.shelf)
         self._delivery = Delivery(

@@ -80,7 +80,8 @@ class ExpertRow:
 class TurnRow:
     """A turn as the transcript shows it; ``image`` is the PNG of the first picture sent.
 
-    ``attached`` is what went along with the question, in words: points, box, sequences.
+    ``attached`` is what went along with the question, in words: points, box, sequences. ``percent`` is how
+    far the work of the moment is, 0 to 100, None where nobody knows.
     """
 
     id: str
@@ -91,6 +92,7 @@ class TurnRow:
     state: str
     running: bool
     activity: str
+    percent: int | None
     elapsed: str
     paragraphs: tuple[AnswerSpan, ...]
     experts: tuple[ExpertRow, ...]
@@ -111,6 +113,7 @@ def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
         state=turn.state,
         running=turn.is_running,
         activity=turn.activity,
+        percent=_percent(turn),
         elapsed=f"{turn.seconds(now):.1f} s",
         paragraphs=answer_spans(turn, segments),
         experts=tuple(_expert_row(run, now) for run in turn.experts),
@@ -118,6 +121,11 @@ def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
         error=turn.error,
         source=_source(turn),
     )
+
+
+def _percent(turn: Turn) -> int | None:
+    fraction = next((run.fraction for run in turn.experts if run.is_running), turn.fraction_sent)
+    return round(100 * fraction) if turn.is_running and fraction is not None else None
 
 
 def _attached(question: Question) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ class Turn:
     """A question and everything that happened; ``sequence`` is that of the last event taken in.
 
     ``model`` is what was asked, as far as it was known then.
+    ``fraction_sent`` is how much of the volume that goes out now has gone, None where nobody knows.
     """
 
     turn_id: str
@@ -106,6 +107,7 @@ class Turn:
     started: float
     state: TurnState = "sending"
     activity: str = ""
+    fraction_sent: float | None = None
     sequence: int = 0
     replies: tuple[Reply, ...] = ()
     experts: tuple[ExpertRun, ...] = ()

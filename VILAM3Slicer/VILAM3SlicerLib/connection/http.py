@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, final
 
-from VILAM3SlicerLib.chat.interfaces import OnError
+from VILAM3SlicerLib.chat.interfaces import OnError, OnSent
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -62,11 +62,14 @@ class Receiver:
 
     ``on_piece``, if there is one, takes the body of a good answer as it comes; a VilaM3Error that it raises
     ends the exchange and goes to ``on_error``.
+    ``on_sent``, if there is one, is told now and then how much of a long body has gone out; a script's
+    network, which nobody watches, does not tell it.
     """
 
     on_answer: Callable[[HttpAnswer], None]
     on_error: OnError
     on_piece: Callable[[bytes], None] | None = None
+    on_sent: OnSent | None = None
 
 
 class Http(ABC):

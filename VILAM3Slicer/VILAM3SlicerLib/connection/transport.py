@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from VILAM3SlicerLib.chat.interfaces import OnDone, OnError, PackedVolume
+from VILAM3SlicerLib.chat.interfaces import OnDone, OnError, OnSent, PackedVolume
 from VILAM3SlicerLib.connection.compression import gzipped_nrrd
 from VILAM3SlicerLib.connection.diagnosis import answer_error, read_status
 from VILAM3SlicerLib.connection.http import Http, HttpAnswer, HttpRequest, Receiver
@@ -46,13 +46,14 @@ class BackendTransport:
 
         self._http.send(HttpRequest("GET", "/v1/status", patience=10.0), Receiver(read, on_error))
 
-    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError) -> None:
-        """Send a volume unless the backend has it already; compressed if it leaves this machine."""
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> None:
+        """Send a volume unless the backend has it already; compressed if it leaves this machine. What
+        ``on_sent`` is told are the bytes on the wire."""
         path = f"/v1/volumes/{volume.sha256}"
 
         def decide(answer: HttpAnswer) -> None:
             if answer.status == 404:
-                self._send(self._upload(path, volume), lambda _: on_done(), on_error)
+                self._send(self._upload(path, volume), lambda _: on_done(), on_error, on_sent)
             elif answer.is_error:
                 on_error(answer_error(answer, self._http.address))
             else:
@@ -98,14 +99,16 @@ class BackendTransport:
         packed = gzipped_nrrd(volume.pieces)
         return HttpRequest("PUT", path, packed, None, _NRRD, UPLOAD_PATIENCE)
 
-    def _send(self, request: HttpRequest, on_done: OnBytes, on_error: OnError) -> None:
+    def _send(
+        self, request: HttpRequest, on_done: OnBytes, on_error: OnError, on_sent: OnSent | None = None
+    ) -> None:
         def judge(answer: HttpAnswer) -> None:
             if answer.is_error:
                 on_error(answer_error(answer, self._http.address))
             else:
                 on_done(answer.body)
 
-        self._http.send(request, Receiver(judge, on_error))
+        self._http.send(request, Receiver(judge, on_error, on_sent=on_sent))
 
     def _read_events(
         self, request: HttpRequest, on_event: OnEvent, on_done: OnDone, on_error: OnError

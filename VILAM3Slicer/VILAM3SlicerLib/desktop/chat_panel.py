@@ -66,8 +66,7 @@ class ChatPanel:
         self._decision.refresh()
         allowed = presenter.allowed
         self._ui.sendButton.setEnabled(allowed.ask)
-        self._ui.sendButton.setVisible(not allowed.stop)
-        self._ui.stopButton.setVisible(allowed.stop)
+        self._ui.stopButton.setEnabled(allowed.stop)
         self._ui.undoButton.setEnabled(allowed.undo)
 
     def show_views(self) -> None:

@@ -160,8 +160,11 @@ class _Exchange:
         reply.connect("finished()", self._finished)
         self._patience.start()
 
-    def _go_on(self, *_progress: Any) -> None:
+    def _go_on(self, sent: int, total: int) -> None:
+        """Qt tells this ten times a second at most, and once more, of nothing, at the end."""
         self._patience.start()
+        if self._receiver.on_sent is not None and total > 0:
+            self._receiver.on_sent(sent, total)
 
     def _lose_patience(self) -> None:
         self._is_late = True

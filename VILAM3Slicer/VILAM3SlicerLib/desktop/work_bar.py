@@ -1,4 +1,4 @@
-"""What is being done for the running question: the expert at work, how far, how long, how much longer."""
+"""What is being done for the running question: what goes out, the expert at work, how far, how long still."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class WorkBar:
         expert = next((one for one in turn.experts if one.state == "running"), None)
         self._ui.activityLabel.text = _activity(turn, expert)
         self._ui.elapsedLabel.text = _times(turn, expert)
-        self._ui.workProgress.setMaximum(100 if expert else 0)
-        self._ui.workProgress.setValue(expert.percent if expert else 0)
+        self._ui.workProgress.setMaximum(0 if turn.percent is None else 100)
+        self._ui.workProgress.setValue(turn.percent or 0)
 
 
 def _activity(turn: TurnRow, expert: ExpertRow | None) -> str:

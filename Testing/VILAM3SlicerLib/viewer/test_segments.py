@@ -214,6 +214,27 @@ def test_sizes_are_measured_and_follow_a_persons_edit(opened, scan):
     assert find_table(opened.scene, scan).GetNumberOfRows() == 1
 
 
+def test_what_somebody_hides_or_fades_elsewhere_is_told(opened, scan):
+    told = []
+    opened.scan.looks.on_change = lambda: told.append(
+        [(row.visible, row.opacity) for row in opened.scan.rows()]
+    )
+    opened.segment(two_organs(), "liver", "spleen")
+    first = opened.scan.segmentation
+    display, liver = first.GetDisplayNode(), segment_ids(first)[0]
+    display.SetSegmentVisibility(liver, False)
+    assert told[-1] == [(False, 1.0), (True, 1.0)]
+    display.SetSegmentOpacity(liver, 0.25)
+    assert told[-1] == [(False, 0.25), (True, 1.0)]
+    opened.discussion.open(None)
+    told.clear()
+    display.SetSegmentVisibility(liver, True)
+    assert not told
+    opened.discussion.open(scan)
+    display.SetSegmentVisibility(liver, False)
+    assert told[-1][0] == (False, 0.25)
+
+
 def test_removing_a_scan_leaves_nothing_of_it(opened, scan):
     import slicer
 

@@ -60,6 +60,7 @@ class ModuleSession:
         self.presenter.on_change = self.plan_refresh
         self.scan_scene.surfaces.on_surface = self._note_surface
         self.scan_scene.sizes.on_change = self.plan_refresh
+        self.scan_scene.looks.on_change = self.plan_refresh
         self.scan_scene.surfaces.on_trouble = self._tell
         self.discussion.on_scan = self._note_scan
         self.discussion.on_trouble = self._tell

@@ -58,6 +58,7 @@ class ScanScene(ScanSegments):
         """Observe the scene no more and build no more surfaces."""
         self.surfaces.cancel()
         self.sizes.close()
+        self.looks.watch(None)
         self.volumes.close()
         self.question_marks.close()
 

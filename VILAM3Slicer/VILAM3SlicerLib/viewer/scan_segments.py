@@ -17,6 +17,7 @@ from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.navigation import go_to_segment
 from VILAM3SlicerLib.scene.result_segments import Added, ResultSegments
+from VILAM3SlicerLib.scene.segment_looks import SegmentLooks
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     find_segmentation,
@@ -37,7 +38,8 @@ from VILAM3SlicerLib.viewer.surface_building import SurfaceBuilding
 class ScanSegments:
     """The segments that experts found in one scan of a scene.
 
-    ``surfaces`` tells of surfaces that come, ``sizes`` of sizes that were measured.
+    ``surfaces`` tells of surfaces that come, ``sizes`` of sizes that were measured, ``looks`` of segments
+    that somebody showed, hid or faded.
     ``replaces_earlier``: a repeated call of an expert replaces its earlier segments of the same names, if
     nobody edited them; else the new ones stand beside them.
     """
@@ -47,6 +49,7 @@ class ScanSegments:
         self.replaces_earlier = True
         self.surfaces = SurfaceBuilding(host)
         self.sizes = SizeKeeping(scene, host, counted)
+        self.looks = SegmentLooks()
         self._scene = scene
         self._app_logic = app_logic
         self._results = ResultSegments(scene, SlicerTerminology(app_logic), counted)
@@ -63,6 +66,7 @@ class ScanSegments:
         self.surfaces.cancel()
         self._node, self._told_ml = node, {}
         self.sizes.watch(node)
+        self.looks.watch(self.segmentation)
         if self.segmentation is not None:
             self.surfaces.build(self.segmentation)
 
@@ -132,6 +136,7 @@ class ScanSegments:
 
     def _after_change(self) -> None:
         self.sizes.refresh()
+        self.looks.watch(self.segmentation)
         if self.segmentation is not None:
             self.surfaces.build(self.segmentation)
 

@@ -15,7 +15,7 @@ from Testing.VILAM3SlicerLib.connection.conftest import AnsweringServer, outcome
 from VILAM3SlicerLib.chat.interfaces import PackedVolume
 from VILAM3SlicerLib.connection.compression import gzipped_nrrd
 from VILAM3SlicerLib.connection.transport import BackendTransport
-from VILAM3SlicerLib.protocol.errors import ConnectionLost, HashMismatch, InvalidRequest
+from VILAM3SlicerLib.protocol.errors import ConnectionLost, HashMismatch, InvalidRequest, Unauthorized
 from VILAM3SlicerLib.protocol.events import Answer, Event
 from VILAM3SlicerLib.protocol.nrrd import encode_nrrd, nrrd_header
 
@@ -58,6 +58,13 @@ def test_what_has_gone_out_is_told_to_the_last_byte(service) -> None:
     length = sum(memoryview(piece).nbytes for piece in volume.pieces)
     assert told[-1] == (length, length)
     assert [sent for sent, _ in told] == sorted({sent for sent, _ in told})
+
+
+def test_a_key_that_was_changed_is_told_as_such(service) -> None:
+    """The backend is asked first whether it has the volume, by HEAD: its answer has no body that says why."""
+    told = outcome(service.url, put(packed()), "a key that was changed")
+    assert isinstance(told, Unauthorized)
+    assert "key" in told.message
 
 
 def test_compressed_volume_is_the_same_volume() -> None:

@@ -95,6 +95,23 @@ def test_a_scan_that_is_closed_in_mid_answer_ends_its_conversation_with_a_word(t
     assert talk.scene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 0
 
 
+def test_a_scan_removed_in_mid_answer_is_told_beside_the_one_that_is_shown_instead(talk, scan, other):
+    """Slicer shows another scan at once, and with another scan what was told before is taken away."""
+    told = []
+    talk.discussion.on_scan = told.clear
+    talk.discussion.on_trouble = told.append
+    talk.discussion.open(scan)
+    talk.ask()
+    talk.call()
+    talk.scene.RemoveNode(scan)
+    show(talk, other)
+    assert talk.scan.node is other
+    assert [error.message for error in told] == ["'chest' was closed while its answer was on the way."]
+    talk.discussion.open(None)
+    talk.discussion.open(other)
+    assert told == []
+
+
 def test_removing_another_scan_changes_nothing(talk, scan, other):
     talk.discussion.open(scan)
     talk.segment(two_organs(), "liver")

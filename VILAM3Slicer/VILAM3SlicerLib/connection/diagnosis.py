@@ -13,6 +13,7 @@ from VILAM3SlicerLib.protocol.errors import (
     ConnectionLost,
     InvalidRequest,
     ModelError,
+    Unauthorized,
     VilaM3Error,
     error_from_json,
 )
@@ -78,6 +79,13 @@ def answer_error(answer: HttpAnswer, address: BackendAddress) -> VilaM3Error:
     if isinstance(body.get("error"), dict) and "code" in body["error"]:
         return error_from_json(body)
     return _foreign(answer, address)
+
+
+def head_error(answer: HttpAnswer, address: BackendAddress) -> VilaM3Error:
+    """The same for an answer to HEAD, which has no body that says more."""
+    if answer.status == 401:
+        return Unauthorized(f"The key for {address.url} is missing or wrong.", "Enter its present key.")
+    return answer_error(answer, address)
 
 
 def _foreign(answer: HttpAnswer, address: BackendAddress) -> VilaM3Error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from VILAM3SlicerLib.chat.interfaces import OnDone, OnError, OnSent, PackedVolume
 from VILAM3SlicerLib.connection.compression import gzipped_nrrd
-from VILAM3SlicerLib.connection.diagnosis import answer_error, read_status
+from VILAM3SlicerLib.connection.diagnosis import answer_error, head_error, read_status
 from VILAM3SlicerLib.connection.http import Http, HttpAnswer, HttpRequest, Receiver
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.event_stream import EventStreamDecoder, events_in
@@ -55,7 +55,7 @@ class BackendTransport:
             if answer.status == 404:
                 self._send(self._upload(path, volume), lambda _: on_done(), on_error, on_sent)
             elif answer.is_error:
-                on_error(answer_error(answer, self._http.address))
+                on_error(head_error(answer, self._http.address))
             else:
                 on_done()
 

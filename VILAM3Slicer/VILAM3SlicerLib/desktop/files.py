@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from errno import ENOSPC
+from os import strerror
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +29,41 @@ def ask_file_name(parent: Any, title: str, name: str, kind: str) -> Path | None:
     return path if path.suffix else path.with_name(path.name + Path(name).suffix)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole, or leave the one that was there.
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Have ``write`` write a file as a whole, or leave the one that was there.
 
     Raises:
         OutOfSpace: it cannot be written; the message says why.
     """
     draft = path.with_name(path.name + ".part")
     try:
-        draft.write_text(text, encoding="utf-8")
+        write(draft)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise OutOfSpace(
             f"'{path.name}' cannot be written: {error.strerror or error}.", "Choose another place."
         ) from error
+    finally:
+        with suppress(OSError):  # the folder itself may be gone
+            draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text; see ``write_whole``."""
+    write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def write_pdf(path: Path, title: str, html: str) -> None:
+    """Write rich text as PDF; see ``write_whole``."""
+
+    def write(draft: Path) -> None:
+        document = qt.QTextDocument()
+        document.setHtml(html)
+        writer = qt.QPdfWriter(str(draft))
+        writer.setTitle(title)
+        document.print(writer)
+        del writer  # closes the file
+        if b"%%EOF" not in draft.read_bytes()[-1024:]:  # Qt does not tell
+            raise OSError(ENOSPC, strerror(ENOSPC))
+
+    write_whole(path, write)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import qt
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.report_document import SectionName
-from VILAM3SlicerLib.desktop.files import ask_file_name, write_text
+from VILAM3SlicerLib.desktop.files import ask_file_name, write_pdf, write_text
 from VILAM3SlicerLib.desktop.key_filter import ENTER, KeyFilter
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.ui_files import load_ui
-from VILAM3SlicerLib.protocol.errors import OutOfSpace
 from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 
 _OTHER: dict[SectionName, SectionName] = {"findings": "impression", "impression": "findings"}
@@ -54,21 +51,6 @@ class ReportPanel:
     def close(self) -> None:
         """Look at no more keys."""
         self._ui.sentenceEdit.removeEventFilter(self._keys)
-
-    def write_pdf(self, path: Path) -> None:
-        """Write the report as PDF.
-
-        Raises:
-            OutOfSpace: the file cannot be written.
-        """
-        document = qt.QTextDocument()
-        document.setHtml(self._desk.html())
-        writer = qt.QPdfWriter(str(path))
-        writer.setTitle(_("Draft report"))
-        document.print(writer)
-        del writer
-        if not path.is_file() or not path.stat().st_size:
-            raise OutOfSpace(f"'{path.name}' cannot be written.", "Choose another place.")
 
     def _prepare_table(self) -> None:
         table = self._ui.reportTable
@@ -188,4 +170,4 @@ class ReportPanel:
     def _export_pdf(self) -> None:
         path = ask_file_name(self.widget, _("Save the report"), "report.pdf", "PDF (*.pdf)")
         if path is not None:
-            self.write_pdf(path)
+            write_pdf(path, _("Draft report"), self._desk.html())

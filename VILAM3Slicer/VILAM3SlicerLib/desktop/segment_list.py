@@ -71,7 +71,8 @@ class SegmentList:
 
     def _connect(self) -> None:
         guarded = self._messages.guarded
-        self._table.connect("itemChanged(QTableWidgetItem*)", guarded(self._changed))
+        self._toggle = guarded(self._scene.toggle)
+        self._table.connect("itemChanged(QTableWidgetItem*)", self._changed)
         self._table.connect("cellDoubleClicked(int,int)", guarded(lambda line, _column: self._go_to(line)))
         self._table.connect("itemSelectionChanged()", self._show_opacity)
         self._ui.opacitySlider.connect("valueChanged(int)", guarded(self._set_opacity))
@@ -112,7 +113,7 @@ class SegmentList:
             return
         row = self._rows[item.row()]
         if (item.checkState() == qt.Qt.Checked) != row.visible:
-            self._scene.toggle(row.segment_id)
+            self._toggle(row.segment_id)
             self.refresh(self._scene.rows())
 
     def _selected(self) -> list[SegmentRow]:

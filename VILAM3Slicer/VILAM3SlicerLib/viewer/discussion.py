@@ -33,6 +33,7 @@ class Discussion:
         self._refused: Any = None
         self._warned: set[str] = set()
         self._waits = False
+        self._lost: SceneError | None = None
         presenter.on_settled = self._when_settled
         presenter.on_trouble = self._tell
         events = slicer.vtkMRMLScene
@@ -90,9 +91,16 @@ class Discussion:
         else:
             self._presenter.start_over()
         self.on_scan()
-        trouble = trouble or self._name_trouble(node)
+        trouble = trouble or self._farewell(node) or self._name_trouble(node)
         if trouble is not None:
             self.on_trouble(trouble)
+
+    def _farewell(self, node: Any) -> SceneError | None:
+        """What was said of the scan before, which is no more: said once more beside the one that follows."""
+        lost = self._lost
+        if node is not None:
+            self._lost = None
+        return lost
 
     def _name_trouble(self, node: Any) -> SceneError | None:
         """What is wrong with the name of a scan, once for each scan."""
@@ -131,11 +139,9 @@ class Discussion:
         self._presenter.leave("Stopped: the scan was closed.")
         self._take_up(None)
         if was_running:
-            self.on_trouble(
-                SceneError(
-                    f"'{name}' was closed while its answer was on the way.", "Open it again and ask again."
-                )
-            )
+            said = f"'{name}' was closed while its answer was on the way."
+            self._lost = SceneError(said, "Open it again and ask again.")
+            self.on_trouble(self._lost)
 
     def _after_import(self, *_: object) -> None:
         node = discussed_volume(self._scene) if self._name is None else None

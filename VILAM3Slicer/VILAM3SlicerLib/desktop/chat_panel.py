@@ -89,9 +89,11 @@ class ChatPanel:
         self._box.close()
 
     def ask(self, text: str) -> None:
-        """Ask as if the person had typed it."""
-        self._box.text = text
+        """Ask as if the person had typed it; what is being typed stays for the next question."""
+        typed, self._box.text = self._box.text, text
         self._send()
+        if not self._box.text:
+            self._box.text = typed
 
     def _send(self) -> None:
         if self._session.presenter.allowed.ask:
@@ -101,11 +103,13 @@ class ChatPanel:
         modality = self._session.scan_scene.modality
         self._session.presenter.ask(self._box.text, modality, self.seen.mode)
         self._box.text = ""
+        self._box.focus()
 
     def _undo(self) -> None:
         turn = self._session.presenter.undo()
         if turn is not None and not self._box.text:
             self._box.text = turn.question.text
+        self._box.focus()
 
     def _questions(self) -> list[str]:
         return [turn.question.text for turn in self._session.presenter.turns]

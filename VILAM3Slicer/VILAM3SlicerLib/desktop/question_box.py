@@ -49,7 +49,7 @@ class QuestionBox:
         if key in ENTER and not shift:
             self._send()
             return True
-        if shift or not self._may_recall():
+        if shift or not self._may_recall(key):
             return False
         if key == int(qt.Qt.Key_Up):
             self.text = self._recall.older(self.text)
@@ -59,6 +59,9 @@ class QuestionBox:
             return True
         return False
 
-    def _may_recall(self) -> bool:
-        """In a text of several lines that is being typed the arrows move the cursor."""
-        return "\n" not in self.text or self._recall.is_showing(self.text)
+    def _may_recall(self, key: int) -> bool:
+        """In a text that is being typed an arrow moves the cursor as long as there is a line to go to."""
+        ways = {int(qt.Qt.Key_Up): qt.QTextCursor.Up, int(qt.Qt.Key_Down): qt.QTextCursor.Down}
+        if key not in ways or self._recall.is_showing(self.text):
+            return key in ways
+        return not self._edit.textCursor().movePosition(ways[key])

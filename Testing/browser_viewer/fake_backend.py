@@ -66,8 +66,9 @@ class _Turn:
 class FakeBackend:
     """Starts on a free port in a thread of its own. ``requests`` holds the bodies of the questions asked."""
 
-    def __init__(self, port: int = 0, pause: float = 0.05) -> None:
+    def __init__(self, port: int = 0, pause: float = 0.05, key: str = KEY) -> None:
         self.port = port
+        self._key = key
         self.pause = pause
         self.requests: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
@@ -104,7 +105,7 @@ class FakeBackend:
         self._loop.run_forever()
 
     async def _start(self) -> None:
-        app = web.Application(middlewares=[_check_key], client_max_size=1 << 30)
+        app = web.Application(middlewares=[self._check_key], client_max_size=1 << 30)
         app.add_routes(
             [
                 web.get("/v1/status", self._status),
@@ -122,6 +123,13 @@ class FakeBackend:
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    @web.middleware
+    async def _check_key(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.headers.get("Authorization") != f"Bearer {self._key}":
+            return web.json_response(ErrorBody("unauthorized", "The key is wrong.").to_json(), status=401)
+        response: web.StreamResponse = await handler(request)
+        return response
 
     async def _end(self) -> None:
         await self._runner.cleanup()
@@ -344,14 +352,6 @@ async def _events(turn: _Turn, after: int) -> AsyncIterator[Event]:
 
 def _bytes(data: bytes | None) -> web.Response:
     return web.Response(body=data) if data is not None else web.Response(status=404)
-
-
-@web.middleware
-async def _check_key(request: web.Request, handler: Any) -> web.StreamResponse:
-    if request.headers.get("Authorization") != f"Bearer {KEY}":
-        return web.json_response(ErrorBody("unauthorized", "The key is wrong.").to_json(), status=401)
-    response: web.StreamResponse = await handler(request)
-    return response
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from backend_steps import BackendCourse
 from heavy_steps import HeavyCourse
 from stall_watch import StallWatch
 from steps import Course
+from trouble_steps import TroubleCourse
 
 STEP_MS = 20
 
@@ -31,7 +32,12 @@ class Run:
         self.task = task
         self.watch = StallWatch()
         self.checks = []
-        courses = {"visit": Course, "heavy": HeavyCourse, "backend": BackendCourse}
+        courses = {
+            "visit": Course,
+            "heavy": HeavyCourse,
+            "backend": BackendCourse,
+            "trouble": TroubleCourse,
+        }
         self._steps = courses[task["course"]](self).steps()
         self._wait = None
         self._deadline = 0.0

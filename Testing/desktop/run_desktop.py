@@ -17,14 +17,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "VILAM3Slicer")]
 KEY = "a-key-for-this-run-only"
+NEW_KEY = "new_key"
 PATIENCE = 900.0
 """Seconds that the whole run in Slicer may take."""
+
+COURSES = {
+    "visit": "a whole visit (default)",
+    "heavy": "stalls with a large scan",
+    "backend": "everything around the backend",
+    "trouble": "bad input and bad luck",
+}
+SCRIPTED = ("heavy", "trouble")
+"""The courses whose backend answers from a script."""
 
 
 class Backend:
@@ -54,7 +65,8 @@ class Backend:
         self._port = int(self.url.rpartition(":")[2])
         (self._folder / "backend.json").write_text(json.dumps({"pid": self._process.pid}))
 
-    def start_again_if_killed(self) -> None:
+    def look_after(self) -> None:
+        """Do what is due while Slicer runs."""
         if self._process is not None and self._process.poll() is not None:
             self.start()
 
@@ -65,14 +77,19 @@ class Backend:
 
 
 class ScriptedBackend:
-    """The backend that answers from a script, for measuring the front end alone."""
+    """The backend that answers from a script, for measuring the front end alone.
 
-    def __init__(self) -> None:
-        from Testing.browser_viewer.fake_backend import KEY as SCRIPTED_KEY
+    It comes back with another key when Slicer writes one to the file ``new_key``.
+    """
+
+    key = KEY
+
+    def __init__(self, folder: Path) -> None:
         from Testing.browser_viewer.fake_backend import FakeBackend
 
-        self.key = SCRIPTED_KEY
-        self._backend = FakeBackend(pause=0.02)
+        self._new_key = folder / NEW_KEY
+        self._make = partial(FakeBackend, pause=0.02)
+        self._backend = self._make(key=KEY)
 
     @property
     def url(self) -> str:
@@ -81,8 +98,12 @@ class ScriptedBackend:
     def start(self) -> None:
         self._backend.start()
 
-    def start_again_if_killed(self) -> None:
-        """Nobody kills it."""
+    def look_after(self) -> None:
+        if self._new_key.is_file():
+            key = self._new_key.read_text()
+            self._new_key.unlink()
+            self._backend.stop()
+            self._backend = self._make(port=self._backend.port, key=key).start()
 
     def stop(self) -> None:
         self._backend.stop()
@@ -99,11 +120,11 @@ def slicer_command(slicer: str) -> list[str]:
 
 
 def run(slicer: str, scan: Path, output: Path, course: str = "visit") -> dict[str, Any]:
-    """Do it all; what was checked and measured. The course is ``visit``, ``heavy`` or ``backend``."""
+    """Do it all; what was checked and measured. The course is one of ``COURSES``."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vilam3-desktop-") as name:
         folder = Path(name)
-        backend = ScriptedBackend() if course == "heavy" else Backend(folder)
+        backend = ScriptedBackend(folder) if course in SCRIPTED else Backend(folder)
         backend.start()
         task = {
             "course": course,
@@ -112,6 +133,7 @@ def run(slicer: str, scan: Path, output: Path, course: str = "visit") -> dict[st
             "scan": str(scan),
             "output": str(output),
             "backend": str(folder / "backend.json"),
+            "new_key": str(folder / NEW_KEY),
         }
         (folder / "task.json").write_text(json.dumps(task))
         (output / "report.json").unlink(missing_ok=True)
@@ -138,7 +160,7 @@ def _run_slicer(slicer: str, folder: Path, backend: Backend | ScriptedBackend, l
         )
         end = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < end:
-            backend.start_again_if_killed()
+            backend.look_after()
             time.sleep(0.2)
         if process.poll() is None:
             process.terminate()
@@ -152,9 +174,9 @@ def main() -> int:
     parser.add_argument("--scan", type=Path, default=scan, help="a CT; the one of the set-up if left out")
     parser.add_argument(
         "--course",
-        choices=("visit", "heavy", "backend"),
+        choices=COURSES,
         default="visit",
-        help="a whole visit (default), stalls with a large scan, or everything around the backend",
+        help="; ".join(f"{name}: {what}" for name, what in COURSES.items()),
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for pictures and report")
     arguments = parser.parse_args()

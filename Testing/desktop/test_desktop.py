@@ -16,7 +16,7 @@ SLICER = os.environ.get("VILAM3_SLICER") or shutil.which("Slicer")
 @pytest.mark.slow
 @pytest.mark.timeout(1000)
 @pytest.mark.skipif(not SLICER, reason="No desktop 3D Slicer here: name one in VILAM3_SLICER")
-@pytest.mark.parametrize("course", ["visit", "backend"])
+@pytest.mark.parametrize("course", ["visit", "backend", "trouble"])
 def test_a_whole_course_in_desktop_slicer(
     repository: Path, data_folder: Path, tmp_path: Path, course: str
 ) -> None:

@@ -18,7 +18,8 @@ from VILAM3SlicerLib.chat.examples import example_questions
 from VILAM3SlicerLib.chat.images import data_url
 from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.rows import image_caption, turn_row
+from VILAM3SlicerLib.chat.rows import image_caption
+from VILAM3SlicerLib.chat.turn_rows import TurnRows
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
@@ -66,6 +67,7 @@ class ViewerPage:
         self._tools = QuestionTools(server.state, scene, views)
         self._desk = ReportDesk(self._presenter, scene, mrml_scene)
         self._report = ReportActions(self._desk)
+        self._rows = TurnRows()
         self._first_look = FirstLook(views.camera)
         self._status: BackendStatus | None = None
         self._refresh_planned = False
@@ -245,7 +247,7 @@ class ViewerPage:
         with self._state as state:
             state.report = self._report.rows()
             now = self._host.now()
-            state.turns = [page_row(turn_row(turn, rows, now)) for turn in self._presenter.turns]
+            state.turns = [page_row(row) for row in self._rows.of(self._presenter.turns, rows, now)]
             state.segments = segment_rows(rows)
             state.decisions = self._segments.decision_rows()
             state.replaces_earlier = self._scene.replaces_earlier

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from VILAM3SlicerLib.protocol.errors import SceneError
-from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
+from VILAM3SlicerLib.scene.conversation_store import (
+    TurnTexts,
+    forget_conversation,
+    load_conversation,
+    save_conversation,
+)
 
 CONVERSATION = {"turns": [{"question": 'Wo liegt die Läsion? <x> & "y"\n', "views": [[1.5, -2.0]]}] * 50}
 
@@ -34,6 +39,23 @@ def test_each_scan_has_one_conversation(scene, make_volume, oblique):
     forget_conversation(scene, scan)
     assert load_conversation(scene, scan) is None
     assert load_conversation(scene, other) == {"turns": [3]}
+
+
+def test_a_turn_is_written_out_once_and_the_text_is_that_of_json():
+    import json
+
+    texts, turn, half = TurnTexts(), {"question": 'Läsion "x"\n'}, {"question": "a \ud83d half"}
+    assert json.loads(texts.of({"format": "f", "turns": [turn], "images": {}})) == {
+        "format": "f",
+        "turns": [turn],
+        "images": {},
+    }
+    turn["question"] = "changed, which no turn does"
+    said = json.loads(texts.of({"turns": [turn, half]}))
+    assert said == {"turns": [{"question": 'Läsion "x"\n'}, {"question": "a ? half"}]}
+    assert json.loads(texts.of({"turns": [half]})) == {"turns": [{"question": "a ? half"}]}
+    assert json.loads(texts.of({"turns": [turn]}))["turns"] == [turn]  # what had gone was let go
+    assert texts.of({}) == '{"turns": []}'
 
 
 def test_text_that_somebody_changed_is_refused_clearly(scene):

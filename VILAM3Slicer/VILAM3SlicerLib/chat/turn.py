@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
@@ -34,7 +35,7 @@ class QuestionImage:
     png: bytes = field(repr=False)
     geometry: ViewGeometry
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The name of the image on the wire."""
         return content_hash(self.png)

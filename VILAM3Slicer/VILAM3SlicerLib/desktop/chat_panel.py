@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.examples import example_questions
-from VILAM3SlicerLib.chat.rows import SegmentRow, turn_row
+from VILAM3SlicerLib.chat.rows import SegmentRow
+from VILAM3SlicerLib.chat.turn_rows import TurnRows
 from VILAM3SlicerLib.desktop.decision_bar import DecisionBar
 from VILAM3SlicerLib.desktop.marks_row import MarksRow
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
@@ -36,6 +37,7 @@ class ChatPanel:
         self.widget, self._ui = load_ui("ChatPanel")
         self._session = session
         self._messages = messages
+        self._rows = TurnRows()
         self._ask_safely = messages.guarded(self._ask)
         self._transcript = TranscriptView(self._ui.transcriptBrowser, messages.guarded(self.follow))
         self._work = WorkBar(self._ui)
@@ -57,7 +59,7 @@ class ChatPanel:
     def refresh(self, segments: Sequence[SegmentRow]) -> None:
         """Show the conversation as it is now, with links to these segments."""
         presenter, now = self._session.presenter, self._session.host.now()
-        rows = [turn_row(turn, segments, now) for turn in presenter.turns]
+        rows = self._rows.of(presenter.turns, segments, now)
         if rows:
             self._transcript.show(rows)
         else:

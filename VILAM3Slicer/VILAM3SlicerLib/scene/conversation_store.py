@@ -9,23 +9,41 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from VILAM3SlicerLib.protocol.characters import load_json
+from VILAM3SlicerLib.protocol.characters import load_json, whole_characters
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
-from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of, set_text
+from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of
 
 _MARK = "VILAM3.Conversation"
 _IMAGES = "VILAM3.Images"
 """Mark of the texts with images; its value are their names, so that the text need not be read for them."""
 
 
-def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any = None) -> Any:
+class TurnTexts:
+    """The JSON of turns, each made once however often its conversation is kept."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[object, str]] = {}
+
+    def of(self, conversation: dict[str, Any]) -> str:
+        """The JSON of a conversation; a turn counts as the same as long as it is the same object."""
+        turns = conversation.get("turns", [])
+        self._made = {id(turn): self._made.get(id(turn)) or (turn, _json(turn)) for turn in turns}
+        rest = _json({name: value for name, value in conversation.items() if name != "turns"})
+        joined = ", ".join(self._made[id(turn)][1] for turn in turns)
+        return f'{{"turns": [{joined}]{", " * (rest != "{}")}{rest[1:]}'
+
+
+def save_conversation(
+    scene: Any, conversation: dict[str, Any], volume_node: Any = None, texts: TurnTexts | None = None
+) -> Any:
     """Keep a conversation, given as JSON values, in place of the one before; returns its text node.
 
     Args:
         scene: the MRML scene.
         conversation: what ``load_conversation`` shall return.
         volume_node: the scan it is about; a scene may hold one conversation for each scan.
+        texts: what was made the last time, for a conversation that is kept again and again.
     """
     node = find_node(scene, TEXT, _MARK, volume_node)
     if node is None:
@@ -35,7 +53,7 @@ def save_conversation(scene: Any, conversation: dict[str, Any], volume_node: Any
     if "images" in conversation:
         _save_images(scene, conversation["images"], volume_node)
         conversation = {**conversation, "images": {}}
-    set_text(node, json.dumps(conversation, ensure_ascii=False))
+    node.SetText((texts or TurnTexts()).of(conversation))
     return node
 
 
@@ -80,6 +98,10 @@ def set_conversation_aside(scene: Any, volume_node: Any = None) -> None:
     if node is not None:
         node.RemoveAttribute(_MARK)
         node.SetName(scene.GenerateUniqueName(f"{node.GetName()} (not readable here)"))
+
+
+def _json(value: object) -> str:
+    return whole_characters(json.dumps(value, ensure_ascii=False))
 
 
 def _read(node: Any) -> dict[str, Any] | None:

@@ -16,7 +16,12 @@ from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
-from VILAM3SlicerLib.scene.conversation_store import forget_conversation, load_conversation, save_conversation
+from VILAM3SlicerLib.scene.conversation_store import (
+    TurnTexts,
+    forget_conversation,
+    load_conversation,
+    save_conversation,
+)
 from VILAM3SlicerLib.scene.geometry import plane_name, ras_to_world, transform_point
 from VILAM3SlicerLib.scene.heat_map import HeatMapOverlay
 from VILAM3SlicerLib.scene.modality import guess_modality
@@ -48,6 +53,7 @@ class ScanScene(ScanSegments):
         self.question_marks = QuestionMarks(scene, app_logic)
         self.companions = CompanionViews(app_logic)
         self.heat = HeatMapOverlay(scene, app_logic)
+        self._turn_texts = TurnTexts()
 
     @property
     def study(self) -> MriStudy:
@@ -186,7 +192,7 @@ class ScanScene(ScanSegments):
         if self.node is None:
             return
         if archive["turns"]:
-            save_conversation(self._scene, archive, self.node)
+            save_conversation(self._scene, archive, self.node, self._turn_texts)
         else:
             forget_conversation(self._scene, self.node)
             forget_replaced(self._scene, self.node)

@@ -192,6 +192,7 @@ def test_html_is_well_formed_whatever_was_said(talk):
         ("Is it? Yes! Good.", 3),
         ("", 0),
         ("about 3. mm", 1),
+        ("Two organs:\n- the liver\n- the spleen.\n\nBoth are normal.", 4),
     ],
 )
 def test_sentences_end_where_a_new_one_begins(text, count):

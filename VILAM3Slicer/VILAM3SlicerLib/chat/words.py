@@ -27,5 +27,7 @@ def is_demo_name(name: str) -> bool:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text; a point within a number or an abbreviated unit does not end one."""
-    return [part.strip() for part in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", text.strip()) if part.strip()]
+    """The sentences of a text, and the lines of a list in it; a point within a number or an abbreviated unit
+    does not end one."""
+    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])|\n", text)
+    return [" ".join(part.split()) for part in parts if part.strip()]

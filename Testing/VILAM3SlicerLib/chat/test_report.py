@@ -192,11 +192,20 @@ def test_html_is_well_formed_whatever_was_said(talk):
         ("Is it? Yes! Good.", 3),
         ("", 0),
         ("about 3. mm", 1),
-        ("Two organs:\n- the liver\n- the spleen.\n\nBoth are normal.", 4),
     ],
 )
 def test_sentences_end_where_a_new_one_begins(text, count):
     assert len(sentences(text)) == count
+
+
+def test_lines_of_a_list_are_statements_of_their_own_without_their_marks():
+    told = "Two organs:\n- the liver\n  * the  spleen, -5 HU.\n\nBoth are normal. -3 is a number."
+    assert sentences(told) == [
+        "Two organs:",
+        "the liver",
+        "the spleen, -5 HU.",
+        "Both are normal. -3 is a number.",
+    ]
 
 
 def test_transcript_has_prompts_images_trigger_and_result(turns):

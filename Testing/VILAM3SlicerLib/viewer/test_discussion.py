@@ -43,6 +43,22 @@ def test_each_scan_has_its_own_conversation(talk, scan, other):
     assert talk.presenter.turns[0].text == "A head."
 
 
+def test_what_the_person_said_of_a_scan_holds_when_it_is_taken_up_again(talk, scan, other):
+    talk.discussion.open(scan)
+    talk.presenter.ask("What is this?", "US", "as_seen")
+    talk.host.run(until=lambda: talk.transport.streams)
+    talk.answer()
+    talk.settle()
+    talk.discussion.open(other)
+    assert talk.scan.modality != "US"
+    talk.discussion.open(scan)
+    assert talk.scan.modality == "US"
+    talk.scan.default_modality = "CT"
+    talk.discussion.open(other)
+    talk.discussion.open(scan)
+    assert talk.scan.modality == "CT"
+
+
 def test_a_view_that_changes_in_mid_answer_is_followed_when_the_answer_has_ended(talk, scan, other):
     talk.discussion.open(scan)
     talk.ask()

@@ -51,6 +51,18 @@ def test_the_edited_report_comes_back_with_the_scene(desk, talk, app, tmp_path):
     assert desk.document == before
 
 
+def test_a_loaded_report_names_the_voxels_that_were_talked_about(desk, talk, app, tmp_path):
+    (turn,) = talk.presenter.turns
+    said = f"Content hash of the scan: {turn.question.volume[:16]}"
+    assert said in desk.text()
+    assert app.io_manager.save_scene(str(tmp_path / "scene.mrb"))
+    talk.scene.Clear(0)
+    talk.host.turn()  # what was packed of a scan that is gone is forgotten
+    assert app.io_manager.load_scene(str(tmp_path / "scene.mrb"))
+    desk.refresh()
+    assert said in desk.text()
+
+
 def test_the_report_stands_beside_its_scan_as_text_once(desk, scan):
     desk.into_scene()
     desk.add("findings", 99, "Seen by me.")

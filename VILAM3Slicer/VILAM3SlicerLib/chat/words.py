@@ -27,7 +27,8 @@ def is_demo_name(name: str) -> bool:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, and the lines of a list in it; a point within a number or an abbreviated unit
-    does not end one."""
-    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])|\n", text)
+    """The sentences of a text, and the lines of a list in it without their marks; a point within a number or
+    an abbreviated unit does not end one."""
+    lines = (re.sub(r"^\s*[-*•]\s+", "", line) for line in text.splitlines())
+    parts = (part for line in lines for part in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", line))
     return [" ".join(part.split()) for part in parts if part.strip()]

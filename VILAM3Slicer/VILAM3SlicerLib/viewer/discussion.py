@@ -88,6 +88,7 @@ class Discussion:
         kept, trouble = self._kept()
         if kept is not None:
             self._presenter.restore(kept)
+            self._scan.recall_modality([turn.question.modality for turn in kept.turns])
         else:
             self._presenter.start_over()
         self.on_scan()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -94,8 +95,11 @@ class ReportDesk:
         return put_report(self._scene, self._scan.node, self.text())
 
     def _head(self) -> ReportHead:
-        models = asked_models(self._presenter.turns)
-        return ReportHead(date.today().isoformat(), self._scan.facts, models)
+        turns, facts = self._presenter.turns, self._scan.facts
+        if facts is not None:
+            asked = (turn.question.volume for turn in reversed(turns) if turn.question.volume)
+            facts = replace(facts, content_hash=next(asked, ""))  # of the voxels that were talked about
+        return ReportHead(date.today().isoformat(), facts, asked_models(turns))
 
     def _check(self, section: SectionName, place: int) -> None:
         if not 0 <= place < len(self.document.section(section).sentences):

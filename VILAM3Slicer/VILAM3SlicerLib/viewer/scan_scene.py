@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +88,11 @@ class ScanScene(ScanSegments):
             return
         self.modality = self.default_modality or guess_modality(self._scene, node)
         self.volumes.refresh()
+
+    def recall_modality(self, asked: Sequence[str]) -> None:
+        """Go on with the kind of image that questions were asked about last; it may be the person's word."""
+        if asked and not self.default_modality:
+            self.modality = asked[-1]
 
     def kept_conversation(self) -> dict[str, Any] | None:
         """The conversation (``archive.Packer``) that is kept with the scan; None where there is none.

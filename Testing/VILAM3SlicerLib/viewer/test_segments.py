@@ -253,6 +253,38 @@ def test_removing_a_scan_leaves_nothing_of_it(opened, scan):
     assert opened.scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
 
 
+def test_undoing_all_leaves_the_scene_as_it_was(opened, scan):
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(opened.scene)
+    before = opened.scene.GetNumberOfNodes(), hierarchy.GetNumberOfItems()
+    for labels in (two_organs(), shifted()):
+        opened.segment(labels, "liver")
+    opened.host.run(until=lambda: not opened.scan.surfaces.is_running and not opened.scan.sizes.is_measuring)
+    for _ in range(2):
+        assert opened.scan.segmentation is not None
+        opened.presenter.undo()
+        opened.settle()
+    opened.host.run(until=lambda: not opened.scan.sizes.is_measuring)
+    assert opened.scan.segmentation is None
+    scan_alone = 1 - bool(before[1])  # Slicer Core gives the scan an item with our first node
+    assert (opened.scene.GetNumberOfNodes(), hierarchy.GetNumberOfItems() - scan_alone) == before
+    opened.segment(two_organs(), "spleen")
+    assert names(opened) == ["spleen"]
+
+
+def test_undo_leaves_a_segmentation_that_somebody_added_to(opened):
+    import slicer
+
+    opened.segment(two_organs(), "liver")
+    own = slicer.vtkSegment()
+    own.SetName("mine")
+    opened.scan.segmentation.GetSegmentation().AddSegment(own, "mine")
+    opened.presenter.undo()
+    opened.settle()
+    assert names(opened) == ["mine"]
+
+
 def test_what_was_replaced_is_kept_for_the_last_turns_only(opened):
     from VILAM3SlicerLib.scene.replaced_segments import MAX_TURNS
 

@@ -26,12 +26,18 @@ def file_result(scene: Any, volume_node: Any, node: Any) -> None:
 
 
 def remove_node(scene: Any, node: Any) -> None:
-    """Remove a node with its item: Slicer's desktop would take the item along, Slicer Core does not."""
+    """Remove a node with its item: Slicer's desktop would take the item along, Slicer Core does not.
+
+    A folder of ours in which nothing is left then goes, too.
+    """
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    folder = hierarchy.GetItemParent(item) if item else 0
     if item:
         hierarchy.RemoveItem(item, False)
     scene.RemoveNode(node)
+    if folder and _is_empty_folder(hierarchy, folder):
+        hierarchy.RemoveItem(folder)
 
 
 def remove_folder(scene: Any, volume_node: Any) -> None:
@@ -39,8 +45,15 @@ def remove_folder(scene: Any, volume_node: Any) -> None:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     scan = hierarchy.GetItemByDataNode(volume_node) if hierarchy is not None else 0
     folder = _find_folder(hierarchy, scan) if scan else 0
-    if folder and hierarchy.GetNumberOfItemChildren(folder) == 0:
+    if folder and _is_empty_folder(hierarchy, folder):
         hierarchy.RemoveItem(folder)
+
+
+def _is_empty_folder(hierarchy: Any, item: int) -> bool:
+    """Whether an item is a folder of ours, not a scan, and holds nothing."""
+    if not hierarchy.GetItemAttribute(item, _FOLDER) or hierarchy.GetItemDataNode(item) is not None:
+        return False
+    return bool(hierarchy.GetNumberOfItemChildren(item) == 0)
 
 
 def _folder(hierarchy: Any, volume_node: Any) -> int:

@@ -16,6 +16,7 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.navigation import go_to_segment
+from VILAM3SlicerLib.scene.result_folder import remove_node
 from VILAM3SlicerLib.scene.result_segments import Added, ResultSegments
 from VILAM3SlicerLib.scene.segment_looks import SegmentLooks
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
@@ -101,7 +102,7 @@ class ScanSegments:
             return None
         edited = yield from self._results.remove_turn_in_steps(self.node, turn_id)
         names = self._names(edited)
-        self._after_change()
+        self._after_removal()
         if not edited:
             return None
         question = f"You edited {names} after the answer came, so undoing it left that in place."
@@ -127,12 +128,19 @@ class ScanSegments:
     def _remove_edited(self, turn_id: str) -> SceneWork:
         if self.node is not None:
             yield from self._results.remove_turn_in_steps(self.node, turn_id, keep_edited=False)
-            self._after_change()
+            self._after_removal()
         return None
 
     def _names(self, ids: Sequence[str]) -> str:
         names = [segment_of(self.segmentation, one).GetName() for one in ids]
         return ", ".join(f"'{name}'" for name in names)
+
+    def _after_removal(self) -> None:
+        """A segmentation in which nothing is left goes: it came with a result."""
+        if self.segmentation is not None and not segment_ids(self.segmentation):
+            self.surfaces.cancel()
+            remove_node(self._scene, self.segmentation)
+        self._after_change()
 
     def _after_change(self) -> None:
         self.sizes.refresh()

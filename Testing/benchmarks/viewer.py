@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from Testing.benchmarks.loopback_upload import send_to_a_service
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd, encode_nrrd
 
@@ -41,63 +45,112 @@ def run(shape: Shape, count: int, questions: int) -> None:
     """All measurements on one scan."""
     from trame_slicer.core import SlicerApp
 
-    from VILAM3SlicerLib.scene.arrays import as_vtk
-    from VILAM3SlicerLib.scene.capture import capture
-    from VILAM3SlicerLib.scene.label_counts import CountedLayers
-    from VILAM3SlicerLib.scene.measurements import measure_in_steps
-    from VILAM3SlicerLib.scene.result_segments import ResultSegments
-    from VILAM3SlicerLib.scene.segment_origin import Origin
-    from VILAM3SlicerLib.scene.segmentation import find_segmentation, layers_of, segment_ids
-    from VILAM3SlicerLib.scene.steps import finish
-    from VILAM3SlicerLib.scene.terminology import SlicerTerminology
-    from VILAM3SlicerLib.scene.views import slice_view
-    from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
-
     app = SlicerApp()
-    view = axial_view(app)
-    scan = volume_node(app.scene, as_vtk, shape)
+    view, scan = axial_view(app), volume_node(app.scene, shape)
     view.set_background_volume_id(scan.GetID())
     view.fit_view_to_content()
     view.render()
+    report_pictures(app, view)
+    report_packing(scan)
+    report_upload(scan)
+    results = Results(app, scan, count)
+    results.report(view)
+    report_memory(results.ask_again, questions)
+
+
+def report_pictures(app: Any, view: Any) -> None:
+    """What the model is shown."""
+    from VILAM3SlicerLib.scene.capture import capture
+    from VILAM3SlicerLib.scene.views import slice_view
+
     shown = slice_view(app.app_logic, view.get_view_node().GetLayoutName())
     report("picture as seen, 512x512", best(lambda: capture(shown, "as_seen", "CT")))
     report("picture as published", best(lambda: capture(shown, "published", "CT")))
+
+
+def report_packing(scan: Any) -> None:
+    """What is done on a thread before a scan goes up."""
+    from VILAM3SlicerLib.scene.volumes import hash_volume, nrrd_pieces, read_volume
+
     volume = read_volume(scan)
     report("content hash", best(lambda: hash_volume(volume)))
     report("NRRD in pieces", best(lambda: list(nrrd_pieces(volume))))
 
-    segments = tuple(SegmentInfo(f"part {one}", (one,), "", 0, 0.0, None) for one in range(1, count + 1))
-    counted = CountedLayers()
-    results = ResultSegments(app.scene, SlicerTerminology(app.app_logic), counted)
-    labels = labelmap(shape, count)
-    body = encode_nrrd(NrrdVolume("uint8", shape, volume.ijk_to_ras, labels.tobytes("F")), compress=True)
-    start = time.perf_counter()
-    received = decode_nrrd(body)
-    report("labelmap unpacked", time.perf_counter() - start)
 
-    def add(turn: str) -> Iterator[None]:
-        return results.add_in_steps(scan, received, segments, Origin(turn, "BENCH", "1"))
-
-    report_steps(f"{count} segments in the scene", add("turn-1"))
-    view.render()
-    report("the same on the slice, unpacking included", time.perf_counter() - start)
-    node = find_segmentation(app.scene, scan)
-    report_steps("sizes", measure_in_steps(node, segment_ids(node), counted))
-    report_surfaces(node)
-    report_steps("the same result again, replacing", add("turn-2"))
-    report_steps("undo, with the replaced ones back", results.remove_turn_in_steps(scan, "turn-2"))
-
-    def ask_again(number: int) -> None:
-        """As ``viewer.scan_segments`` and ``viewer.size_keeping`` do."""
-        for _ in add(f"repeated-{number}"):
-            pass
-        finish(measure_in_steps(node, segment_ids(node), counted))
-        counted.forget_all_but(layers_of(node))
-
-    report_memory(ask_again, questions)
+def report_upload(scan: Any) -> None:
+    """The scan to the real service in a process of its own, as the browser viewer sends it."""
+    seconds, longest = send_to_a_service(scan)
+    report("upload on loopback", seconds)
+    report("  longest stop of the user interface", longest)
 
 
-def report_steps(what: str, steps: Iterator[None]) -> None:
+class Results:
+    """Results in a scan, as ``viewer.scan_segments`` and ``viewer.size_keeping`` put them there."""
+
+    def __init__(self, app: Any, scan: Any, count: int) -> None:
+        from VILAM3SlicerLib.scene.label_counts import CountedLayers
+        from VILAM3SlicerLib.scene.result_segments import ResultSegments
+        from VILAM3SlicerLib.scene.terminology import SlicerTerminology
+        from VILAM3SlicerLib.scene.volumes import read_volume
+
+        self._scene = app.scene
+        self._scan = scan
+        self._segments = tuple(
+            SegmentInfo(f"part {one}", (one,), "", 0, 0.0, None) for one in range(1, count + 1)
+        )
+        self._counted = CountedLayers()
+        self._results = ResultSegments(app.scene, SlicerTerminology(app.app_logic), self._counted)
+        volume = read_volume(scan)
+        labels = labelmap(volume.shape, count).tobytes("F")
+        self._body = encode_nrrd(NrrdVolume("uint8", volume.shape, volume.ijk_to_ras, labels), compress=True)
+        self._received = decode_nrrd(self._body)
+
+    @property
+    def node(self) -> Any:
+        """The segmentation node."""
+        from VILAM3SlicerLib.scene.segmentation import find_segmentation
+
+        return find_segmentation(self._scene, self._scan)
+
+    def report(self, view: Any) -> None:
+        """One result after another, and what is made of it."""
+        start = time.perf_counter()
+        decode_nrrd(self._body)
+        report("labelmap unpacked", time.perf_counter() - start)
+        report_steps(f"{len(self._segments)} segments in the scene", self.add("turn-1"))
+        view.render()
+        report("the same on the slice, unpacking included", time.perf_counter() - start)
+        report_steps("sizes", self.sizes())
+        report_surfaces(self.node)
+        report_steps("the same result again, replacing", self.add("turn-2"))
+        undo = self._results.remove_turn_in_steps(self._scan, "turn-2")
+        report_steps("undo, with the replaced ones back", undo)
+
+    def ask_again(self, number: int) -> None:
+        """One more question with the same result."""
+        from VILAM3SlicerLib.scene.segmentation import layers_of
+        from VILAM3SlicerLib.scene.steps import finish
+
+        finish(self.add(f"repeated-{number}"))
+        finish(self.sizes())
+        self._counted.forget_all_but(layers_of(self.node))
+
+    def add(self, turn: str) -> Generator[None, None, Any]:
+        """Put the result into the scene, in pieces."""
+        from VILAM3SlicerLib.scene.segment_origin import Origin
+
+        origin = Origin(turn, "BENCH", "1")
+        return self._results.add_in_steps(self._scan, self._received, self._segments, origin)
+
+    def sizes(self) -> Generator[None, None, Any]:
+        """Measure all segments, in pieces."""
+        from VILAM3SlicerLib.scene.measurements import measure_in_steps
+        from VILAM3SlicerLib.scene.segmentation import segment_ids
+
+        return measure_in_steps(self.node, segment_ids(self.node), self._counted)
+
+
+def report_steps(what: str, steps: Generator[None, None, Any]) -> None:
     """Work in pieces: all of it, and the longest time that the user interface stood still."""
     longest, begin = 0.0, time.perf_counter()
     goes_on = True
@@ -161,9 +214,11 @@ def axial_view(app: Any) -> Any:
     return view
 
 
-def volume_node(scene: Any, as_vtk: Callable[[Any], Any], shape: Shape) -> Any:
+def volume_node(scene: Any, shape: Shape) -> Any:
     """A scan of noise."""
     from vtkmodules.vtkCommonDataModel import vtkImageData
+
+    from VILAM3SlicerLib.scene.arrays import as_vtk
 
     voxels = np.random.default_rng(0).integers(-1000, 1000, shape[::-1], dtype=np.int16)
     image = vtkImageData()

@@ -68,7 +68,13 @@ def test_time_still_needed_follows_from_the_pace_so_far(called):
 
 def test_an_empty_structure_is_not_counted_as_found(called):
     called.say(RESULT)
-    assert row(called).experts[0].detail == "1 of 2 structures found in 2.0 s"
+    assert row(called).experts[0].detail == "1 of 2 structures found in 2.0 s; not found: right lung"
+
+
+def test_many_structures_that_were_not_found_are_only_counted(called):
+    empty = tuple(replace(LUNGS[1], name=f"part {number}") for number in range(5))
+    called.say(replace(RESULT, segments=(LUNGS[0], *empty)))
+    assert row(called).experts[0].detail == "1 of 6 structures found in 2.0 s"
 
 
 def test_findings_without_segments_are_summed_up_by_the_strongest(called):
@@ -131,15 +137,36 @@ def test_behind_the_scenes_shows_why_an_expert_failed(called):
 
 
 @pytest.mark.parametrize(
-    ("millilitres", "words"), [(2104.46, "2,104 mL"), (9.96, "10.0 mL"), (0.04, "0.0 mL")]
+    ("millilitres", "words"),
+    [(2104.46, "2,104 mL"), (9.96, "10.0 mL"), (0.04, "0.04 mL"), (0.004, "< 0.01 mL"), (0.0, "not found")],
 )
 def test_sizes_read_as_people_write_them(millilitres, words):
     assert SegmentRow("id", "name", (0, 0, 0), millilitres, True, "").size == words
 
 
+def plain(text):
+    return text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("plane", "rows", "place"),
+    [
+        ("axial", ((-1, 0, 0, 9), (0, -1, 0, 9), (0, 0, 3, -175)), "axial I 175.0 mm"),
+        ("coronal", ((-1, 0, 0, 9), (0, 0, 1, 7.6), (0, -1, 0, 9)), "coronal A 7.6 mm"),
+        ("sagittal", ((0, 0, 1, -14), (-1, 0, 0, 9), (0, -1, 0, 9)), "sagittal L 14.0 mm"),
+        ("axial", ((-1, 0, 0, 9), (0, -1, 0, 9), (0.1, 0, 3, 0)), "axial S 5.0 mm"),
+        ("oblique", ((-1, 0, 0, 9), (0, -1, 0, 9), (1, 0, 3, 0)), "oblique"),
+    ],
+)
+def test_a_picture_says_where_it_cuts_the_patient(plane, rows, place):
+    matrix = (*rows[0], *rows[1], *rows[2], 0.0, 0.0, 0.0, 1.0)
+    seen = ViewGeometry("as_seen", plane, 101, 51, matrix, 350.0, 40.0)
+    assert plain(images_caption([seen])).split(",")[0] == place
+
+
 def test_several_pictures_are_summed_up_by_their_planes():
     axial = ViewGeometry("as_seen", "axial", 400, 300, IDENTITY, 350.0, 40.0)
-    assert images_caption([axial]) == "axial, as seen, 400 × 300 px, W 350 L 40"
+    assert plain(images_caption([axial])) == "axial S 0.0 mm, as seen, 400 × 300 px, W 350 L 40"
     pictures = [axial, axial, replace(axial, plane="coronal"), replace(axial, plane="3D")]
     assert images_caption(pictures) == "4 pictures: 2 axial, 1 coronal, 1 3D"
 

@@ -13,6 +13,7 @@ from VILAM3SlicerLib.chat.rows import AnswerSpan, ExpertRow, TurnRow
 from VILAM3SlicerLib.desktop.behind_html import behind_html
 from VILAM3SlicerLib.desktop.transcript_html import Look, link, read_link, turn_html, welcome_html
 from VILAM3SlicerLib.protocol.errors import ErrorBody
+from VILAM3SlicerLib.protocol.phrases import translated
 
 LOOK = Look("#777777", "#eeeeee", "#0000ff", "#ff0000")
 LUNG = AnswerSpan("left lung", "left lung", "rgb(1, 2, 3)")
@@ -145,3 +146,20 @@ def test_a_finding_with_a_heat_map_leads_to_it_and_others_do_not():
     assert not [address for address in page.links if "Edema" in address]
     assert "0.84" in page.text
     assert "Edema" in page.text
+
+
+def test_what_is_ours_is_said_in_the_persons_language_and_what_a_model_wrote_is_not():
+    words = {
+        "Ask again": "Nochmals fragen",
+        "Stopped.": "Angehalten.",
+        "Behind the scenes": "Hinter den Kulissen",
+    }
+    german = replace(
+        LOOK, said=lambda text: translated(text, lambda _context, english: words.get(english, english))
+    )
+    said = AnswerSpan("Stopped. Ask again.")
+    row = replace(TURN, state="stopped", paragraphs=(said,), error=ErrorBody("x", "No.", ""))
+    page = Page(turn_html(row, german)).text
+    assert "Stopped. Ask again." in page
+    for expected in words.values():
+        assert page.count(expected) == 1

@@ -12,6 +12,9 @@ from VILAM3SlicerLib.chat.rows import css_colour, image_caption
 from VILAM3SlicerLib.chat.turn import ExpertRun, QuestionImage, Reply, Turn
 from VILAM3SlicerLib.protocol.codec import to_json
 from VILAM3SlicerLib.protocol.events import HeatMap, LegendEntry
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,18 +148,25 @@ def _legend(entries: Sequence[LegendEntry]) -> tuple[LegendRow, ...]:
 
 
 def _times(turn: Turn) -> tuple[TimeRow, ...]:
-    rows = [("Question to end", _seconds(turn.ended, turn.started))]
+    rows = [(_("Question to end"), _seconds(turn.ended, turn.started))]
     rows += [
-        (f"First text of reply {reply.step + 1}", _seconds(reply.first_text_at, turn.started))
+        (
+            _("First text of reply {number}").format(number=reply.step + 1),
+            _seconds(reply.first_text_at, turn.started),
+        )
         for reply in turn.replies
     ]
     rows += [
-        (f"{run.call.expert} computed", f"{run.result.seconds:.1f} s") for run in turn.experts if run.result
+        (_("{expert} computed").format(expert=run.call.expert), f"{run.result.seconds:.1f} s")
+        for run in turn.experts
+        if run.result
     ]
     if turn.answer is not None:
         answer = turn.answer
-        rows.append(("Tokens", f"{answer.prompt_tokens} in, {answer.completion_tokens} out"))
-        rows.append(("Model", turn.model_name))
+        counts = _("{read} in, {written} out")
+        counts = counts.format(read=answer.prompt_tokens, written=answer.completion_tokens)
+        rows.append((_("Tokens"), counts))
+        rows.append((_("Model"), turn.model_name))
     return tuple(TimeRow(what, value) for what, value in rows if value)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from VILAM3SlicerLib.protocol.messages import ExpertDescription
+from VILAM3SlicerLib.protocol.phrases import phrases
 
-_ALWAYS = "What kind of image is this?"
+_ = phrases(__name__)
+
+_ALWAYS = _("What kind of image is this?")
 _BY_EXPERT = {
-    "VISTA3D": ("Segment the liver and the spleen.", "Segment everything and tell me the sizes."),
-    "CT_TISSUE": ("Segment the lungs.", "Segment everything and tell me the sizes."),
-    "BRATS": ("Segment the brain tumor and tell me the sizes of its parts.",),
-    "CXR": ("Which findings does this chest X-ray show?", "Is there a pleural effusion?"),
+    "VISTA3D": (_("Segment the liver and the spleen."), _("Segment everything and tell me the sizes.")),
+    "CT_TISSUE": (_("Segment the lungs."), _("Segment everything and tell me the sizes.")),
+    "BRATS": (_("Segment the brain tumor and tell me the sizes of its parts."),),
+    "CXR": (_("Which findings does this chest X-ray show?"), _("Is there a pleural effusion?")),
 }
 """By the names of the experts on the wire."""
 
 _MODALITY = {"CT": ("CT_TISSUE", "VISTA3D"), "MRI": ("BRATS",), "CXR": ("CXR",)}
-_AS_WELL = {"CT": "Which organs do you see in this slice?", "CXR": "Describe this chest X-ray."}
+_AS_WELL = {"CT": _("Which organs do you see in this slice?"), "CXR": _("Describe this chest X-ray.")}
 
 
 def example_questions(modality: str, experts: Iterable[ExpertDescription]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from VILAM3SlicerLib.chat.spoken import is_call
 from VILAM3SlicerLib.chat.turn import ExpertRun, Reply, Turn
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -20,6 +21,9 @@ from VILAM3SlicerLib.protocol.events import (
     Stopped,
     Text,
 )
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 
 def fold(turn: Turn, event: Event, now: float) -> Turn:
@@ -41,14 +45,14 @@ def _take(turn: Turn, event: Event, now: float) -> Turn:
             return replace(turn, notices=(*turn.notices, notice))
         case Prompt() as prompt:
             reply = replace(_reply(turn, prompt.step), prompt=prompt)
-            return replace(_with_reply(turn, reply), state="thinking", activity="Thinking")
+            return replace(_with_reply(turn, reply), state="thinking", activity=_("Thinking"))
         case Text(step, delta):
             return _with_text(turn, step, delta, now)
         case ExpertCalled() as call:
             return replace(
                 turn,
                 state="expert",
-                activity=f"{call.expert} starts",
+                activity=_("{expert} starts").format(expert=call.expert),
                 experts=(*turn.experts, ExpertRun(call, started=now)),
             )
         case ExpertProgress() | ExpertResult() | ExpertFailed() as news:
@@ -64,14 +68,17 @@ def _take(turn: Turn, event: Event, now: float) -> Turn:
 
 
 def _waiting(position: int) -> str:
-    return f"Waiting: {position} before this one" if position else "Waiting for the model"
+    if not position:
+        return _("Waiting for the model")
+    return _("Waiting: {count} before this one").format(count=position)
 
 
 def _with_text(turn: Turn, step: int, delta: str, now: float) -> Turn:
     reply = _reply(turn, step)
     first = reply.first_text_at if reply.first_text_at is not None else now
     reply = replace(reply, text=reply.text + delta, first_text_at=first)
-    return replace(_with_reply(turn, reply), state="thinking", activity="Answering")
+    activity = _("Calling an expert") if is_call(reply.text) else _("Answering")
+    return replace(_with_reply(turn, reply), state="thinking", activity=activity)
 
 
 def _reply(turn: Turn, step: int) -> Reply:
@@ -89,7 +96,7 @@ def _with_expert_news(turn: Turn, news: ExpertProgress | ExpertResult | ExpertFa
     )
     if isinstance(news, ExpertProgress):
         return replace(turn, experts=experts, state="expert", activity=news.message)
-    return replace(turn, experts=experts, state="thinking", activity="Reading the result")
+    return replace(turn, experts=experts, state="thinking", activity=_("Reading the result"))
 
 
 def _expert_after(run: ExpertRun, news: ExpertProgress | ExpertResult | ExpertFailed) -> ExpertRun:

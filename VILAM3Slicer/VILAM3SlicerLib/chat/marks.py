@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from VILAM3SlicerLib.protocol.messages import BoxRegion, Matrix, PointPrompt
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 MarkKind = Literal["add", "remove", "box"]
 """A point on what is meant, a point beside it, a box around it."""
@@ -60,14 +63,15 @@ def told(marks: Marks) -> str:
 
 
 def _point_text(point: PointPrompt) -> str:
-    return f"{'Include' if point.is_positive else 'Exclude'} {_place(point.ras)}"
+    words = _("Include {place}") if point.is_positive else _("Exclude {place}")
+    return words.format(place=_place(point.ras))
 
 
 def _box_text(box_to_ras: Matrix) -> str:
     columns = [[box_to_ras[4 * row + column] for row in range(3)] for column in range(4)]
     edges = [sum(number**2 for number in column) ** 0.5 for column in columns[:3]]
     size = " × ".join(f"{edge:.0f}" for edge in edges)
-    return f"Box {size} mm at {_place(columns[3])}"
+    return _("Box {size} mm at {place}").format(size=size, place=_place(columns[3]))
 
 
 def _place(ras: Sequence[float]) -> str:

@@ -21,6 +21,9 @@ from VILAM3SlicerLib.protocol.characters import whole_characters
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, TooLarge, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event, ExpertResult, Notice, Prompt
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 MAX_QUESTION = 8000
 """Characters, where the backend names no limit."""
@@ -104,7 +107,7 @@ class Presenter:
         text = self._checked(text)
         images, work = self._scene.capture(mode), self._scene.pack_volumes()
         question = Question(text, modality, images, marks=self._scene.take_marks())
-        activity = "Preparing the scan"
+        activity = _("Preparing the scan")
         turn = Turn(str(uuid4()), question, self._host.now(), activity=activity, model=self.model)
         self.turns = (*self.turns, turn)
         self._delivery = None
@@ -135,10 +138,12 @@ class Presenter:
             return
         if self._delivery is None:
             ended = self._host.now()
-            self._update(replace(turn, state="stopped", activity="Stopped before it was sent.", ended=ended))
+            self._update(
+                replace(turn, state="stopped", activity=_("Stopped before it was sent."), ended=ended)
+            )
         else:
             self._stopping = turn.turn_id
-            self._update(replace(turn, activity="Stopping"))
+            self._update(replace(turn, activity=_("Stopping")))
             self._transport.cancel_turn(turn.turn_id)
 
     def undo(self) -> Turn | None:
@@ -215,13 +220,17 @@ class Presenter:
     def _checked(self, text: str) -> str:
         text = whole_characters(text).strip()
         if self.running is not None:
-            raise InvalidRequest("The last question is still being answered.", "Stop it or wait for its end.")
+            raise InvalidRequest(
+                _("The last question is still being answered."), _("Stop it or wait for its end.")
+            )
         if not text:
-            raise InvalidRequest("There is no question.", "Type what you want to know about the scan.")
+            raise InvalidRequest(_("There is no question."), _("Type what you want to know about the scan."))
         if len(text) > self.max_question:
             raise TooLarge(
-                f"The question has {len(text):,} characters; the limit is {self.max_question:,}.",
-                "Shorten it. The conversation so far is kept.",
+                _("The question has {count:,} characters; the limit is {limit:,}.").format(
+                    count=len(text), limit=self.max_question
+                ),
+                _("Shorten it. The conversation so far is kept."),
             )
         return text
 
@@ -250,7 +259,7 @@ class Presenter:
         turn = self.turn(turn_id)
         if turn is None or not turn.is_running:
             return
-        self._update(replace(turn, activity="Sending the question", fraction_sent=None))
+        self._update(replace(turn, activity=_("Sending the question"), fraction_sent=None))
         past = [one for one in self.turns if one.turn_id != turn_id]
         request = chat_request(past, turn, self._session, self.shelf)
         self._delivery = Delivery(
@@ -315,7 +324,7 @@ class Presenter:
     def _cannot_show(self, turn_id: str, error: VilaM3Error) -> None:
         turn = self.turn(turn_id)
         if turn is not None:
-            message = f"The segmentation cannot be shown: {error.message}"
+            message = _("The segmentation cannot be shown: {why}").format(why=error.message)
             self._update(replace(turn, notices=(*turn.notices, Notice(error.code, message))))
 
     def _fail(self, turn_id: str) -> Callable[[VilaM3Error], None]:

@@ -13,9 +13,24 @@ from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
 from VILAM3SlicerLib.chat.words import millilitres
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import Finding
-from VILAM3SlicerLib.protocol.messages import ViewGeometry
+from VILAM3SlicerLib.protocol.messages import ViewGeometry, ViewMode
+from VILAM3SlicerLib.protocol.phrases import joined, phrases
 
-MODES = {"as_seen": "as seen", "published": "whole slice"}
+_ = phrases(__name__)
+
+MODES: dict[ViewMode, str] = {"as_seen": _("as seen"), "published": _("whole slice")}
+_PLANES = {
+    "axial": _("axial"),
+    "coronal": _("coronal"),
+    "sagittal": _("sagittal"),
+    "oblique": _("oblique"),
+    "3D": _("3D"),
+}
+_ACROSS = {"sagittal": (0, "RL"), "coronal": (1, "AP"), "axial": (2, "SI")}
+"""The patient axis (0 to 2 of RAS) that a plane stands across, and the letters of its two sides."""
+
+_NAMED = 4
+"""So many structures that were not found are named; more are only counted."""
 
 _EARLIEST_FORECAST = 0.05
 """The fraction of an expert's work below which nothing is said of the time that it will take."""
@@ -39,10 +54,17 @@ class SegmentRow:
     longest_mm: float | None = None
 
     @property
+    def is_found(self) -> bool:
+        """Whether there is anything of it, as far as is known."""
+        return self.volume_ml is None or self.volume_ml > 0
+
+    @property
     def size(self) -> str:
         """The volume in words, and a lesion's longest diameter."""
         if self.volume_ml is None:
             return "…"
+        if not self.is_found:
+            return _("not found")
         longest = f", {self.longest_mm:.0f} mm" if self.longest_mm is not None else ""
         return millilitres(self.volume_ml) + longest
 
@@ -132,15 +154,36 @@ def _attached(question: Question) -> tuple[str, ...]:
     said = told(question.marks)
     return (
         *(row.text for row in mark_rows(question.marks)),
-        *([f"The model was told: {said}"] if said else []),
+        *([_("The model was told: {words}").format(words=said)] if said else []),
         *(f"{one.role}: {one.name}" for one in question.sequences),
     )
 
 
 def image_caption(geometry: ViewGeometry) -> str:
-    """Plane, extent and window of an image, in words."""
-    window = f"W {geometry.window:.0f} L {geometry.level:.0f}"
-    return f"{geometry.plane}, {MODES[geometry.mode]}, {geometry.columns} × {geometry.rows} px, {window}"
+    """Plane and place, extent and window of an image, in words."""
+    plane = _PLANES.get(geometry.plane, geometry.plane)
+    return joined(
+        ", ",
+        (
+            joined(" ", (plane, place)) if (place := _place(geometry)) else plane,
+            MODES[geometry.mode],
+            f"{geometry.columns}\u00a0×\u00a0{geometry.rows}\u00a0px",
+            f"W\u00a0{geometry.window:.0f} L\u00a0{geometry.level:.0f}",
+        ),
+    )
+
+
+def _place(geometry: ViewGeometry) -> str:
+    """Where a slice that stands across a patient axis cuts it: the side's letter and mm, as ``S 12.5 mm``.
+
+    It is that of the image's middle, in the frame of ``pixel_to_ras``. Empty for an oblique slice.
+    """
+    if geometry.plane not in _ACROSS:
+        return ""
+    axis, sides = _ACROSS[geometry.plane]
+    by_column, by_row, _across, origin = geometry.pixel_to_ras[4 * axis : 4 * axis + 4]
+    place = by_column * (geometry.columns - 1) / 2 + by_row * (geometry.rows - 1) / 2 + origin
+    return f"{sides[place < 0]}\u00a0{abs(place):.1f}\u00a0mm"
 
 
 def images_caption(geometries: Sequence[ViewGeometry]) -> str:
@@ -148,8 +191,8 @@ def images_caption(geometries: Sequence[ViewGeometry]) -> str:
     if len(geometries) == 1:
         return image_caption(geometries[0])
     counts = Counter(geometry.plane for geometry in geometries)
-    planes = ", ".join(f"{count} {plane}" for plane, count in counts.items())
-    return f"{len(geometries)} pictures: {planes}"
+    planes = [joined(" ", (str(count), _PLANES.get(plane, plane))) for plane, count in counts.items()]
+    return _("{count} pictures: {planes}").format(count=len(geometries), planes=joined(", ", planes))
 
 
 def css_colour(rgb: Sequence[int]) -> str:
@@ -167,7 +210,7 @@ def answer_spans(turn: Turn, segments: Sequence[SegmentRow]) -> tuple[AnswerSpan
             text=span.text,
             segment=span.segment if span.segment in colours else "",
             colour=colours.get(span.segment or "", ""),
-            stands_for=" or ".join([span.segment or "", *span.sharing]) if span.names_colour else "",
+            stands_for=joined(_(" or "), [span.segment or "", *span.sharing]) if span.names_colour else "",
         )
         for span in spans
     )
@@ -192,18 +235,24 @@ def _expert_detail(run: ExpertRun) -> str:
     if run.failure:
         return run.failure.error.message
     if run.result is None:
-        return run.message or "starts"
-    seconds = f" in {run.result.seconds:.1f} s"
+        return run.message or _("starts")
     if run.result.findings and not run.result.segments:
-        return _strongest(run.result.findings) + seconds
-    found = sum(1 for segment in run.result.segments if segment.voxel_count)
-    return f"{found} of {len(run.result.segments)} structures found{seconds}"
+        return _strongest(run.result.findings, run.result.seconds)
+    missing = [segment.name for segment in run.result.segments if not segment.voxel_count]
+    total = len(run.result.segments)
+    found = _("{found} of {total} structures found in {seconds:.1f} s").format(
+        found=total - len(missing), total=total, seconds=run.result.seconds
+    )
+    if not 0 < len(missing) <= _NAMED:
+        return found
+    return joined("; ", (found, _("not found: {names}").format(names=", ".join(missing))))
 
 
-def _strongest(findings: Sequence[Finding]) -> str:
+def _strongest(findings: Sequence[Finding], seconds: float) -> str:
     """The finding with the highest probability, and how many there are."""
     first = max(findings, key=lambda finding: finding.probability)
-    return f"{len(findings)} findings rated, highest {first.name} {first.probability:.2f}"
+    words = _("{count} findings rated, highest {name} {probability:.2f} in {seconds:.1f} s")
+    return words.format(count=len(findings), name=first.name, probability=first.probability, seconds=seconds)
 
 
 def _expected(run: ExpertRun, now: float) -> str:
@@ -211,7 +260,7 @@ def _expected(run: ExpertRun, now: float) -> str:
     if not run.is_running or not _EARLIEST_FORECAST <= run.fraction < 1.0:
         return ""
     rest = (now - run.started) * (1.0 - run.fraction) / run.fraction
-    return f"about {max(rest, 1.0):.0f} s more"
+    return _("about {seconds:.0f} s more").format(seconds=max(rest, 1.0))
 
 
 def _source(turn: Turn) -> str:
@@ -219,5 +268,7 @@ def _source(turn: Turn) -> str:
     if turn.answer is None:
         return ""
     experts = [f"{run.call.expert} {run.call.version}" for run in turn.experts if run.result]
-    rests = f", with the result of {' and '.join(experts)}" if experts else ""
-    return f"Written by {turn.model_name}{rests}"
+    if not experts:
+        return _("Written by {model}").format(model=turn.model_name)
+    words = _("Written by {model}, with the result of {experts}")
+    return words.format(model=turn.model_name, experts=joined(_(" and "), experts))

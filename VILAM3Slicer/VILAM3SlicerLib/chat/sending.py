@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from VILAM3SlicerLib.chat.interfaces import Host, OnDone, OnError, PackedVolume, Transport
+from VILAM3SlicerLib.protocol.phrases import Phrase, joined, phrases
+
+_ = phrases(__name__)
 
 OnProgress = Callable[[str, float | None], bool]
 """Told in words what is sent, and the fraction (0 to 1) of it that has gone, None where nobody knows; says
@@ -39,8 +42,9 @@ class Sending:
         self._put(volumes, 0)
 
     def _put(self, volumes: Sequence[PackedVolume], place: int) -> None:
-        which = f", {place + 1} of {len(volumes)}" if len(volumes) > 1 else ""
-        words = f"Sending the scan{which}"
+        words = _("Sending the scan")
+        if len(volumes) > 1:
+            words = _("Sending the scan, {number} of {total}").format(number=place + 1, total=len(volumes))
         if not self._on_progress(words, None):
             return
         self._told_at = self._host.now()
@@ -55,11 +59,12 @@ class Sending:
             volumes[place], go_on, self._on_error, lambda sent, total: self._tell(words, sent, total)
         )
 
-    def _tell(self, words: str, sent: int, total: int | None) -> None:
+    def _tell(self, words: Phrase, sent: int, total: int | None) -> None:
         now = self._host.now()
         if now - self._told_at < TELL_EVERY:
             return
         self._told_at = now
-        gone = f"{sent / _MEGABYTE:.0f}"
-        amount = f"{gone} of {total / _MEGABYTE:.0f} MB" if total else f"{gone} MB"
-        self._on_progress(f"{words}, {amount}", sent / total if total else None)
+        amount = _("{sent:.0f} MB").format(sent=sent / _MEGABYTE)
+        if total:
+            amount = _("{sent:.0f} of {total:.0f} MB").format(sent=sent / _MEGABYTE, total=total / _MEGABYTE)
+        self._on_progress(joined(", ", (words, amount)), sent / total if total else None)

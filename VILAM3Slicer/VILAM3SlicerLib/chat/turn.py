@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from VILAM3SlicerLib.chat.marks import NO_MARKS, Marks
+from VILAM3SlicerLib.chat.spoken import spoken
 from VILAM3SlicerLib.chat.words import model_name
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import ErrorBody
@@ -125,13 +126,12 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """What the model has said to the person so far; words that only call an expert are left out."""
+        """What the model has said to the person so far; without what calls an expert, or may."""
         if self.answer is not None:
             return self.answer.text
         called = {run.call.step for run in self.experts}
-        spoken = [reply.text for reply in self.replies if reply.step not in called]
-        text = spoken[-1] if spoken else ""
-        return "" if text.lstrip().startswith("<") else text
+        replies = [reply.text for reply in self.replies if reply.step not in called]
+        return spoken(replies[-1]) if replies else ""
 
     @property
     def model_name(self) -> str:

@@ -16,6 +16,7 @@ from VILAM3SlicerLib.desktop.behind_html import behind_html
 from VILAM3SlicerLib.desktop.files import ask_file_name, write_text
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.transcript_view import picture
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 
 
@@ -47,7 +48,7 @@ class BehindPanel:
         if row is None:
             self._ui.behindBrowser.clear()
             return
-        html, pictures = behind_html(row)
+        html, pictures = behind_html(row, said)
         document = self._ui.behindBrowser.document
         self._ui.behindBrowser.clear()
         for name, png in pictures.items():
@@ -57,6 +58,7 @@ class BehindPanel:
     def _offer_turns(self) -> None:
         turns = self._presenter.turns
         offered = [turn.turn_id for turn in turns]
+        self._ui.saveButton.setEnabled(bool(turns))
         if offered == self._offered:
             return
         self._offered = offered
@@ -67,7 +69,6 @@ class BehindPanel:
             self._ui.turnBox.addItem(f"{number}. {words[:80]}", turn.turn_id)
         kept = self._ui.turnBox.findData(chosen)
         self._ui.turnBox.setCurrentIndex(kept if kept >= 0 else len(turns) - 1)
-        self._ui.saveButton.setEnabled(bool(turns))
 
     def _save(self) -> None:
         path = ask_file_name(self.widget, _("Save the conversation"), "conversation.json", "JSON (*.json)")

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from VILAM3SlicerLib.chat.examples import example_questions
 from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.chat.turn_rows import TurnRows
+from VILAM3SlicerLib.desktop.colour_watch import ColourWatch
 from VILAM3SlicerLib.desktop.decision_bar import DecisionBar
 from VILAM3SlicerLib.desktop.marks_row import MarksRow
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
@@ -40,6 +41,7 @@ class ChatPanel:
         self._rows = TurnRows()
         self._ask_safely = messages.guarded(self._ask)
         self._transcript = TranscriptView(self._ui.transcriptBrowser, messages.guarded(self.follow))
+        self._colours = ColourWatch(self._ui.transcriptBrowser, session.plan_refresh)
         self._work = WorkBar(self._ui)
         self.seen = SeenStrip(session.scan_scene.capture, self._choose_view)
         self._sequences = SequenceTable(session.scan_scene.study, self.seen.soon)
@@ -70,6 +72,7 @@ class ChatPanel:
         self._ui.sendButton.setEnabled(allowed.ask)
         self._ui.stopButton.setEnabled(allowed.stop)
         self._ui.undoButton.setEnabled(allowed.undo)
+        self._marks.set_enabled(self._session.scan_scene.node is not None)
 
     def show_views(self) -> None:
         """Offer the slice views that there are now, and picture them when they rest."""
@@ -89,6 +92,7 @@ class ChatPanel:
         """Stop looking at keys and views."""
         self.seen.close()
         self._box.close()
+        self._colours.close()
 
     def ask(self, text: str) -> None:
         """Ask as if the person had typed it; what is being typed stays for the next question."""

@@ -9,6 +9,7 @@ import qt
 from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.translation import said
 
 
 class DecisionBar:
@@ -38,13 +39,13 @@ class DecisionBar:
         self._clear()
         self.widget.setVisible(decision is not None)
         if decision is not None:
-            self._question.text = decision.question
+            self._question.text = said(decision.question)
             for choice in decision.choices:
                 self._choices.addWidget(self._button(decision, choice))
             self._choices.addStretch(1)
 
     def _button(self, decision: Decision, choice: Choice) -> Any:
-        button = qt.QPushButton(choice.text)
+        button = qt.QPushButton(said(choice.text))
         act = self._messages.guarded(lambda: self._presenter.decide(decision, choice))
         button.connect("clicked()", act)
         return button

@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.marks import MarkKind, MarkRow, mark_rows
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.scene.question_marks import QuestionMarks
 
 
@@ -51,6 +52,11 @@ class MarksRow:
             self._shown = rows
             self._show(rows)
 
+    def set_enabled(self, enabled: bool) -> None:
+        """Whether marks can be placed now."""
+        for button in self._buttons.values():
+            button.setEnabled(enabled)
+
     def _changed(self) -> None:
         self.refresh()
         self._on_change()
@@ -79,7 +85,7 @@ class MarksRow:
 
     def _chip(self, row: MarkRow) -> Any:
         chip = qt.QToolButton()
-        chip.setText(f"{row.text}  ×")
+        chip.setText(f"{said(row.text)}  ×")
         chip.setToolTip(_("Take this mark away"))
         chip.setAutoRaise(True)
         chip.connect("clicked()", lambda: self._remove(row))

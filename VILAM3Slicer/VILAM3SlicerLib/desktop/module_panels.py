@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from VILAM3SlicerLib.chat.words import standing_notice
 from VILAM3SlicerLib.desktop.behind_panel import BehindPanel
 from VILAM3SlicerLib.desktop.chat_panel import ChatPanel
 from VILAM3SlicerLib.desktop.connection_panel import ConnectionPanel
@@ -14,6 +15,7 @@ from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.module_session import ModuleSession
 from VILAM3SlicerLib.desktop.report_panel import ReportPanel
 from VILAM3SlicerLib.desktop.segment_list import SegmentList
+from VILAM3SlicerLib.desktop.translation import said
 
 _CHAT, _SEGMENTS, _REPORT, _BEHIND, _BACKEND = range(5)
 
@@ -63,7 +65,9 @@ class ModulePanels:
             self.report.refresh()
         elif shown == _BEHIND:
             self.behind.refresh()
-        self._name_tabs(len(rows))
+        self._name_tabs(sum(row.is_found for row in rows))
+        self._ui.researchLabel.text = said(standing_notice(self._session.model))
+        self._ui.modalityBox.setEnabled(self._session.scan_scene.node is not None)
 
     def show_behind(self, turn_id: str) -> None:
         """Show a turn from behind."""

@@ -8,12 +8,14 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.rows import MODES, image_caption, images_caption
+from VILAM3SlicerLib.chat.rows import image_caption, images_caption
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.desktop.transcript_view import picture
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ViewMode
+from VILAM3SlicerLib.protocol.phrases import joined
 
 _SMALL, _LARGE = 96, 320
 """Greatest height of a picture in pixels, and of the one that was clicked."""
@@ -50,8 +52,9 @@ class SeenStrip:
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
         self._rest.connect("timeout()", self.refresh)
-        for mode, words in MODES.items():
-            self._ui.modeBox.addItem(_(words.capitalize()), mode)
+        modes: dict[ViewMode, str] = {"as_seen": _("As seen"), "published": _("Whole slice")}
+        for mode, words in modes.items():
+            self._ui.modeBox.addItem(words, mode)
         self._ui.modeBox.connect("activated(int)", self._chosen)
         self._ui.viewBox.connect("activated(int)", self._chosen)
 
@@ -92,10 +95,10 @@ class SeenStrip:
         self._ui.viewBox.setEnabled(self.mode == "as_seen")
         try:
             self.shown_images = self._capture(self.mode)
-            caption = images_caption([image.geometry for image in self.shown_images])
+            caption: str = images_caption([image.geometry for image in self.shown_images])
         except VilaM3Error as error:
-            self.shown_images, caption = (), f"{error.message} {error.hint}".strip()
-        self._ui.captionLabel.text = caption
+            self.shown_images, caption = (), joined(" ", filter(None, (error.message, error.hint)))
+        self._ui.captionLabel.text = said(caption)
         self._show()
 
     def _show(self) -> None:
@@ -111,7 +114,7 @@ class SeenStrip:
             pixmap = self._fitted(picture(image.png), max(width, _SMALL // 2))
             button.setIcon(qt.QIcon(pixmap))
             button.setIconSize(pixmap.size())
-            button.setToolTip(image_caption(image.geometry))
+            button.setToolTip(said(image_caption(image.geometry)))
 
     def _arrange(self, is_beside: bool) -> None:
         direction = qt.QBoxLayout.LeftToRight if is_beside else qt.QBoxLayout.TopToBottom

@@ -9,6 +9,7 @@ import qt
 
 from VILAM3SlicerLib.chat.rows import TurnRow
 from VILAM3SlicerLib.desktop.transcript_html import Look, image_name, read_link, turn_html
+from VILAM3SlicerLib.desktop.translation import said
 
 _THUMBNAIL = 64
 """Height of a question's picture, in pixels."""
@@ -25,6 +26,7 @@ def look_of(palette: Any) -> Look:
         shade=palette.color(qt.QPalette.AlternateBase).name(),
         link="#7fb4ff" if dark else "#1a5fb4",
         trouble="#ff8a80" if dark else "#b3261e",
+        said=said,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from VILAM3SlicerLib.chat.rows import ExpertRow, TurnRow
+from VILAM3SlicerLib.desktop.translation import said
+from VILAM3SlicerLib.protocol.phrases import joined
 
 
 class WorkBar:
@@ -23,8 +25,8 @@ class WorkBar:
         if turn is None:
             return
         expert = next((one for one in turn.experts if one.state == "running"), None)
-        self._ui.activityLabel.text = _activity(turn, expert)
-        self._ui.elapsedLabel.text = _times(turn, expert)
+        self._ui.activityLabel.text = said(_activity(turn, expert))
+        self._ui.elapsedLabel.text = said(_times(turn, expert))
         self._ui.workProgress.setMaximum(0 if turn.percent is None else 100)
         self._ui.workProgress.setValue(turn.percent or 0)
 
@@ -32,10 +34,10 @@ class WorkBar:
 def _activity(turn: TurnRow, expert: ExpertRow | None) -> str:
     if expert is None:
         return turn.activity
-    return f"{expert.name} {expert.arguments}: {expert.detail}"
+    return joined(": ", (f"{expert.name} {expert.arguments}".strip(), expert.detail))
 
 
 def _times(turn: TurnRow, expert: ExpertRow | None) -> str:
     if expert is None:
         return turn.elapsed
-    return ", ".join(filter(None, (expert.elapsed, expert.expected)))
+    return joined(", ", filter(None, (expert.elapsed, expert.expected)))

@@ -24,7 +24,7 @@ from VILAM3SlicerLib.scene.conversation_store import (
 )
 from VILAM3SlicerLib.scene.geometry import plane_name, ras_to_world, transform_point
 from VILAM3SlicerLib.scene.heat_map import HeatMapOverlay
-from VILAM3SlicerLib.scene.modality import guess_modality
+from VILAM3SlicerLib.scene.modality import UNKNOWN, guess_modality
 from VILAM3SlicerLib.scene.question_marks import QuestionMarks
 from VILAM3SlicerLib.scene.replaced_segments import forget_replaced
 from VILAM3SlicerLib.scene.segments_at import segment_at
@@ -46,7 +46,7 @@ class ScanScene(ScanSegments):
 
     def __init__(self, scene: Any, app_logic: Any, host: Host) -> None:
         super().__init__(scene, app_logic, host)
-        self.modality = "Unknown"
+        self.modality = UNKNOWN
         self.default_modality = ""
         self.asked_view = "Red"
         self.volumes = AskedVolumes(scene, host)
@@ -85,6 +85,7 @@ class ScanScene(ScanSegments):
             self.question_marks.clear()
         self.take_segments_of(node)
         if node is None:
+            self.modality = UNKNOWN
             return
         self.modality = self.default_modality or guess_modality(self._scene, node)
         self.volumes.refresh()

@@ -167,10 +167,13 @@ class BackendCourse:
         yield lambda: dialog.visible, SHORT
         slicer.app.processEvents()
         dialog.grab().save(str(self.run.output / "backend_4_settings.png"))
-        page = self.widget._settingsPage
-        page._ui.proxyEdit.text = "http://proxy.example:8080"
-        page._take()
-        self.check("a setting is kept", self.connection.settings.now.proxy == "http://proxy.example:8080")
-        page._ui.proxyEdit.text = ""
-        page._take()
-        dialog.hide()
+        ui = self.widget._settingsPage._ui
+        ui.proxyEdit.text = "http://proxy.example:8080"
+        ui.proxyEdit.editingFinished()
+        ui.startBox.click()
+        settings = self.connection.settings
+        kept = settings.now.proxy, settings.now.starts_with_module
+        self.check("a setting is kept", kept == ("http://proxy.example:8080", "yes"), kept)
+        dialog.reject()
+        kept = settings.now.proxy, settings.now.starts_with_module
+        self.check("Cancel brings the settings back", kept == ("", "") and not ui.startBox.checked, kept)

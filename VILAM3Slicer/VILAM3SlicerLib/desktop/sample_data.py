@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 from slicer.util import TESTING_DATA_URL
 
@@ -19,25 +20,36 @@ FOLDER_SETTING = "VILAM3Slicer/sampleDataFolder"
 
 @dataclass(frozen=True)
 class Sample:
-    """A scan: its name, the file and its SHA-256; ``is_public`` where Slicer's testing data have it."""
+    """A scan: its name, the file and its SHA-256; ``is_public`` where Slicer's testing data have it.
+
+    ``thumbnail`` is a file of Slicer's own module Sample Data for a public scan, else one of ours.
+    """
 
     name: str
     file: str
     sha256: str
+    thumbnail: str
     is_public: bool = True
 
 
 SAMPLES = (
-    Sample("ChestCT", "CT-chest.nrrd", "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"),
+    Sample(
+        "ChestCT",
+        "CT-chest.nrrd",
+        "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e",
+        "CTChest.png",
+    ),
     Sample(
         "BrainTumorMR",
         "RegLib_C01_1.nrrd",
         "998cb522173839c78657f4bc0ea907cea09fd04e44601f17c82ea27927937b95",
+        "MRBrainTumor1.png",
     ),
     Sample(
         "ChestAndAbdomenCT",
         "cxr.nii.gz",
         "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
+        "ChestAndAbdomenCT.png",
         is_public=False,
     ),
 )
@@ -61,6 +73,7 @@ def register_sample_data(module_folder: Path) -> None:
                 fileNames=sample.file,
                 nodeNames=sample.name,
                 checksums=f"SHA256:{sample.sha256}",
+                thumbnailFileName=str(_thumbnail(sample, module_folder)),
             )
 
 
@@ -70,6 +83,13 @@ def where(sample: Sample, folders: Iterable[Path]) -> str:
         if (folder / sample.file).is_file():
             return (folder / sample.file).resolve().as_uri()
     return f"{TESTING_DATA_URL}SHA256/{sample.sha256}" if sample.is_public else ""
+
+
+def _thumbnail(sample: Sample, module_folder: Path) -> Path:
+    """Where the picture lies; Slicer shows the name alone where it is missing."""
+    if sample.is_public:
+        return Path(slicer.modules.sampledata.path).parent / "Resources" / "Icons" / sample.thumbnail
+    return module_folder / "Resources" / "SampleData" / sample.thumbnail
 
 
 def _local_folders(module_folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from VILAM3SlicerLib.chat.examples import example_questions
 from VILAM3SlicerLib.chat.images import data_url
 from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.chat.presenter import Presenter
-from VILAM3SlicerLib.chat.rows import image_caption
+from VILAM3SlicerLib.chat.rows import images_caption
 from VILAM3SlicerLib.chat.turn_rows import TurnRows
 from VILAM3SlicerLib.chat.view_mode import default_mode
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume, VilaM3Error
@@ -269,7 +269,7 @@ class ViewerPage:
             seen = {"url": "", "others": [], "caption": error.message}
         else:
             first, *others = [data_url(image.png) for image in images]
-            seen = {"url": first, "others": others, "caption": image_caption(images[0].geometry)}
+            seen = {"url": first, "others": others, "caption": images_caption(images)}
         with self._state as state:
             state.seen = seen
 

@@ -97,7 +97,7 @@ class FakeScene:
     marks: Marks = NO_MARKS
 
     def capture(self, mode: ViewMode) -> tuple[QuestionImage, ...]:
-        image = QuestionImage(PNG, ViewGeometry(mode, "axial", 4, 3, IDENTITY, 400, 50))
+        image = QuestionImage(PNG, ViewGeometry(mode, "axial", 4, 3, IDENTITY, 400, 50), "chest")
         return (image,) * max(1, len(self.sequences))
 
     def pack_volumes(self):

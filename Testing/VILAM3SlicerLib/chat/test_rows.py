@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from VILAM3SlicerLib.chat.behind import behind_row
-from VILAM3SlicerLib.chat.rows import SegmentRow, images_caption, turn_row
+from VILAM3SlicerLib.chat.rows import SegmentRow, image_caption, images_caption, turn_row
+from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -161,14 +162,24 @@ def plain(text):
 def test_a_picture_says_where_it_cuts_the_patient(plane, rows, place):
     matrix = (*rows[0], *rows[1], *rows[2], 0.0, 0.0, 0.0, 1.0)
     seen = ViewGeometry("as_seen", plane, 101, 51, matrix, 350.0, 40.0)
-    assert plain(images_caption([seen])).split(",")[0] == place
+    assert plain(image_caption(QuestionImage(b"", seen))).split(",")[0] == place
 
 
 def test_several_pictures_are_summed_up_by_their_planes():
     axial = ViewGeometry("as_seen", "axial", 400, 300, IDENTITY, 350.0, 40.0)
-    assert plain(images_caption([axial])) == "axial S 0.0 mm, as seen, 400 × 300 px, W 350 L 40"
-    pictures = [axial, axial, replace(axial, plane="coronal"), replace(axial, plane="3D")]
-    assert images_caption(pictures) == "4 pictures: 2 axial, 1 coronal, 1 3D"
+    first = QuestionImage(b"", axial, "chest")
+    assert plain(images_caption([first])) == "chest, axial S 0.0 mm, as seen, 400 × 300 px, W 350 L 40"
+    planes = ("axial", "axial", "coronal", "3D")
+    views = [replace(first, geometry=replace(axial, plane=plane)) for plane in planes]
+    assert images_caption(views) == "4 pictures of chest: 2 axial, 1 coronal, 1 3D"
+    sequences = [replace(first, name=name) for name in ("T1", "T1 CE")]
+    assert images_caption(sequences) == "2 pictures of T1, T1 CE: 2 axial"
+
+
+def test_a_long_name_leaves_room_for_the_rest():
+    seen = ViewGeometry("as_seen", "axial", 400, 300, IDENTITY, 350.0, 40.0)
+    name, *_ = image_caption(QuestionImage(b"", seen, "x" * 200)).split(",")
+    assert name == "x" * 39 + "…"
 
 
 def test_findings_are_listed_by_probability_with_the_network_whose_map_can_be_shown(called):

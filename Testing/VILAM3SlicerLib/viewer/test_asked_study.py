@@ -48,6 +48,9 @@ def test_the_whole_study_goes_with_a_question(talk, study) -> None:
     assert context["volume"] == context["sequences"][3]["volume"]
     assert [view["volume"] for view in context["views"]] == [one["volume"] for one in context["sequences"]]
     assert len({view["pixel_to_ras"] for view in context["views"]}) == 1
+    (turn,) = talk.presenter.turns
+    assert [image.name for image in turn.question.images] == [node.GetName() for node in study.values()]
+    assert not [name for name in NAMES.values() if name in str(talk.transport.requests[-1])]
 
 
 def test_nothing_is_packed_twice_until_it_changes(talk, study) -> None:

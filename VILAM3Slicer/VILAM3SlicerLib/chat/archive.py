@@ -85,7 +85,8 @@ def _packed(turn: Turn) -> dict[str, Any]:
         experts=tuple(experts),
     )
     pictures = [
-        {"sha256": image.sha256, "geometry": to_json(image.geometry)} for image in turn.question.images
+        {"sha256": image.sha256, "geometry": to_json(image.geometry), "name": image.name}
+        for image in turn.question.images
     ]
     return {"turn": to_json(bare), "question_images": pictures}
 
@@ -105,7 +106,8 @@ def _unpacked(data: object, images: Mapping[str, bytes]) -> Turn:
 def _picture(data: object, images: Mapping[str, bytes]) -> QuestionImage:
     if not isinstance(data, Mapping) or data.get("sha256") not in images:
         raise _damaged("an image is missing")
-    return QuestionImage(images[data["sha256"]], from_json(ViewGeometry, data.get("geometry")))
+    geometry = from_json(ViewGeometry, data.get("geometry"))
+    return QuestionImage(images[data["sha256"]], geometry, str(data.get("name", "")))
 
 
 def _images(data: object) -> dict[str, bytes]:

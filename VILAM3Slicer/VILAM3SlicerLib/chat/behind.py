@@ -103,7 +103,7 @@ def behind_row(turn: Turn, shelf: ImageShelf) -> BehindRow:
 
 
 def _sent(image: QuestionImage) -> SentImage:
-    return SentImage(image.png, image_caption(image.geometry))
+    return SentImage(image.png, image_caption(image))
 
 
 def _reply(reply: Reply, turn: Turn, shelf: ImageShelf) -> ReplyRow:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from VILAM3SlicerLib.chat.finding_rows import FindingRow, finding_rows
 from VILAM3SlicerLib.chat.links import linked
 from VILAM3SlicerLib.chat.marks import mark_rows, told
-from VILAM3SlicerLib.chat.turn import ExpertRun, Question, Turn
+from VILAM3SlicerLib.chat.turn import ExpertRun, Question, QuestionImage, Turn
 from VILAM3SlicerLib.chat.words import millilitres
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import Finding
@@ -28,6 +28,9 @@ _PLANES = {
 }
 _ACROSS = {"sagittal": (0, "RL"), "coronal": (1, "AP"), "axial": (2, "SI")}
 """The patient axis (0 to 2 of RAS) that a plane stands across, and the letters of its two sides."""
+
+_LONGEST_NAME = 40
+"""Letters of a volume's name that are shown beside a picture."""
 
 _NAMED = 4
 """So many structures that were not found are named; more are only counted."""
@@ -130,7 +133,7 @@ def turn_row(turn: Turn, segments: Sequence[SegmentRow], now: float) -> TurnRow:
         id=turn.turn_id,
         question=turn.question.text,
         image=image.png if image else None,
-        caption=image_caption(image.geometry) if image else "",
+        caption=image_caption(image) if image else "",
         attached=_attached(turn.question),
         state=turn.state,
         running=turn.is_running,
@@ -159,18 +162,23 @@ def _attached(question: Question) -> tuple[str, ...]:
     )
 
 
-def image_caption(geometry: ViewGeometry) -> str:
-    """Plane and place, extent and window of an image, in words."""
+def image_caption(image: QuestionImage) -> str:
+    """Volume, plane and place, extent and window of an image, in words."""
+    geometry, place = image.geometry, _place(image.geometry)
     plane = _PLANES.get(geometry.plane, geometry.plane)
-    return joined(
-        ", ",
-        (
-            joined(" ", (plane, place)) if (place := _place(geometry)) else plane,
-            MODES[geometry.mode],
-            f"{geometry.columns}\u00a0×\u00a0{geometry.rows}\u00a0px",
-            f"W\u00a0{geometry.window:.0f} L\u00a0{geometry.level:.0f}",
-        ),
+    parts = (
+        _short(image.name),
+        joined(" ", (plane, place)) if place else plane,
+        MODES[geometry.mode],
+        f"{geometry.columns}\u00a0×\u00a0{geometry.rows}\u00a0px",
+        f"W\u00a0{geometry.window:.0f} L\u00a0{geometry.level:.0f}",
     )
+    return joined(", ", filter(None, parts))
+
+
+def _short(name: str) -> str:
+    """A volume's name as far as there is room for it."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _place(geometry: ViewGeometry) -> str:
@@ -186,13 +194,16 @@ def _place(geometry: ViewGeometry) -> str:
     return f"{sides[place < 0]}\u00a0{abs(place):.1f}\u00a0mm"
 
 
-def images_caption(geometries: Sequence[ViewGeometry]) -> str:
-    """One picture as ``image_caption``; several by their number and planes."""
-    if len(geometries) == 1:
-        return image_caption(geometries[0])
-    counts = Counter(geometry.plane for geometry in geometries)
+def images_caption(images: Sequence[QuestionImage]) -> str:
+    """One picture as ``image_caption``; several by their number, volumes and planes."""
+    if len(images) == 1:
+        return image_caption(images[0])
+    counts = Counter(image.geometry.plane for image in images)
     planes = [joined(" ", (str(count), _PLANES.get(plane, plane))) for plane, count in counts.items()]
-    return _("{count} pictures: {planes}").format(count=len(geometries), planes=joined(", ", planes))
+    names = dict.fromkeys(_short(image.name) for image in images)
+    return _("{count} pictures of {names}: {planes}").format(
+        count=len(images), names=", ".join(filter(None, names)), planes=joined(", ", planes)
+    )
 
 
 def css_colour(rgb: Sequence[int]) -> str:

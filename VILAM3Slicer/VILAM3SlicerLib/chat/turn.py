@@ -31,10 +31,14 @@ ENDED: tuple[TurnState, ...] = ("done", "failed", "stopped")
 
 @dataclass(frozen=True)
 class QuestionImage:
-    """An image as it is sent: PNG bytes and where it lies in the patient."""
+    """An image as it is sent: PNG bytes and where it lies in the patient.
+
+    ``name`` is that of the volume in it; it may be a patient's, and is not sent.
+    """
 
     png: bytes = field(repr=False)
     geometry: ViewGeometry
+    name: str = ""
 
     @cached_property
     def sha256(self) -> str:

@@ -95,7 +95,7 @@ class SeenStrip:
         self._ui.viewBox.setEnabled(self.mode == "as_seen")
         try:
             self.shown_images = self._capture(self.mode)
-            caption: str = images_caption([image.geometry for image in self.shown_images])
+            caption: str = images_caption(self.shown_images)
         except VilaM3Error as error:
             self.shown_images, caption = (), joined(" ", filter(None, (error.message, error.hint)))
         self._ui.captionLabel.text = said(caption)
@@ -114,7 +114,7 @@ class SeenStrip:
             pixmap = self._fitted(picture(image.png), max(width, _SMALL // 2))
             button.setIcon(qt.QIcon(pixmap))
             button.setIconSize(pixmap.size())
-            button.setToolTip(said(image_caption(image.geometry)))
+            button.setToolTip(said(image_caption(image)))
 
     def _arrange(self, is_beside: bool) -> None:
         direction = qt.QBoxLayout.LeftToRight if is_beside else qt.QBoxLayout.TopToBottom

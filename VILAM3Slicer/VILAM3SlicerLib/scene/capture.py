@@ -37,10 +37,11 @@ from VILAM3SlicerLib.scene.volumes import check_volume
 
 @dataclass(frozen=True)
 class CapturedView:
-    """A picture as PNG bytes (8-bit grey) and where its pixels lie."""
+    """A picture as PNG bytes (8-bit grey), where its pixels lie, and the name of the volume node in it."""
 
     png: bytes
     geometry: ViewGeometry
+    name: str = ""
 
 
 def capture(
@@ -68,7 +69,7 @@ def capture(
         raise SceneError(f"The view {view.name} shows no scan.", "Load a scan or show one in this view.")
     check_volume(node)
     picture = _picture(view, node, mode, modality, box_to_world)
-    return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume))
+    return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume), node.GetName())
 
 
 def capture_all(
@@ -92,7 +93,8 @@ def capture_all(
         picture = _picture(view, node, mode, modality, box_to_world)
         in_frame = to_frame_of(frame_node, node) @ picture.pixel_to_ras
         picture = replace(picture, pixel_to_ras=in_frame)
-        views.append(CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, None)))
+        geometry = _geometry(picture, mode, None)
+        views.append(CapturedView(png_bytes(picture.pixels), geometry, node.GetName()))
     return views
 
 
@@ -110,7 +112,7 @@ def capture_slice(node: Any, frame_node: Any, world: Sequence[float], modality: 
     picture = publish(node, transform_point(world_to_ras(node), world), modality)
     if node is not frame_node:
         picture = replace(picture, pixel_to_ras=to_frame_of(frame_node, node) @ picture.pixel_to_ras)
-    return CapturedView(png_bytes(picture.pixels), _geometry(picture, "published", None))
+    return CapturedView(png_bytes(picture.pixels), _geometry(picture, "published", None), node.GetName())
 
 
 def _picture(

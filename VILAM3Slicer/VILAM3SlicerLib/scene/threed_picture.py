@@ -46,7 +46,7 @@ def capture_threed(render_window: Any, volume_node: Any, volume: str | None = No
         level=0.0,
         volume=volume,
     )
-    return CapturedView(_png_of(render_window), geometry)
+    return CapturedView(_png_of(render_window), geometry, volume_node.GetName())
 
 
 def _focal_plane(camera: Any, columns: int, rows: int) -> Affine:

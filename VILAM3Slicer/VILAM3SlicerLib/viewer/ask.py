@@ -187,7 +187,7 @@ class _AskedVolume(ScanScene):
         world = self._at if self._at is not None else self._middle()
         nodes = [each for _, each in self.volumes.sequences(self.node, self.modality)] or [self.node]
         seen = [capture_slice(each, self.node, world, self.modality) for each in nodes]
-        return tuple(QuestionImage(one.png, one.geometry) for one in seen)
+        return tuple(QuestionImage(one.png, one.geometry, one.name) for one in seen)
 
     def keep_conversation(self, archive: dict[str, Any]) -> None:
         """The conversation is the script's: that of the panel about the same scan is left alone."""

@@ -136,7 +136,7 @@ class ScanScene(ScanSegments):
             seen += self.companions.capture(
                 self.node, self.asked_view, self.modality, self._hash(), self.belongs
             )
-        return tuple(QuestionImage(one.png, one.geometry) for one in seen)
+        return tuple(QuestionImage(one.png, one.geometry, one.name) for one in seen)
 
     def _hash(self) -> str | None:
         return (self.volumes.hash_of(self.node) or None) if self.node is not None else None

@@ -12,11 +12,14 @@ from vtkmodules.vtkImagingCore import vtkImageReslice
 from vtkmodules.vtkImagingStencil import vtkImageStencilToImage
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import Array, as_numpy
 from VILAM3SlicerLib.scene.geometry import Affine, ijk_to_ras, invert, to_vtk, world_to_ras
 from VILAM3SlicerLib.scene.picture import Picture, apply_window
 from VILAM3SlicerLib.scene.region import Rectangle
 from VILAM3SlicerLib.scene.views import SliceView
+
+_ = phrases(__name__)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -53,7 +56,9 @@ def whole_view(view: SliceView) -> Frame:
         SceneError: the view has no size yet.
     """
     if min(view.size) < 1:
-        raise SceneError(f"The view {view.name} has no size yet.", "Show the view and ask again.")
+        raise SceneError(
+            _("The view {name} has no size yet.").format(name=view.name), _("Show the view and ask again.")
+        )
     return Frame(0.0, 0.0, 1.0, *view.size)
 
 

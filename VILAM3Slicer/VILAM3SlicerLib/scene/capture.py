@@ -17,6 +17,7 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.messages import ViewGeometry, ViewMode
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import as_vtk
 from VILAM3SlicerLib.scene.as_seen import part_of_view, see, whole_view
 from VILAM3SlicerLib.scene.geometry import (
@@ -33,6 +34,8 @@ from VILAM3SlicerLib.scene.published import publish
 from VILAM3SlicerLib.scene.region import cut_out, rectangle_of
 from VILAM3SlicerLib.scene.views import SliceView
 from VILAM3SlicerLib.scene.volumes import check_volume
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,10 @@ def capture(
     """
     node = view.background
     if node is None:
-        raise SceneError(f"The view {view.name} shows no scan.", "Load a scan or show one in this view.")
+        raise SceneError(
+            _("The view {name} shows no scan.").format(name=view.name),
+            _("Load a scan or show one in this view."),
+        )
     check_volume(node)
     picture = _picture(view, node, mode, modality, box_to_world)
     return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume), node.GetName())

@@ -11,8 +11,11 @@ from typing import Any
 
 from VILAM3SlicerLib.protocol.characters import load_json, whole_characters
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.result_folder import file_result, remove_node
 from VILAM3SlicerLib.scene.scan_nodes import TEXT, add_node, find_node, marked_nodes, scan_of
+
+_ = phrases(__name__)
 
 _MARK = "VILAM3.Conversation"
 _IMAGES = "VILAM3.Images"
@@ -72,8 +75,8 @@ def load_conversation(scene: Any, volume_node: Any = None) -> dict[str, Any] | N
             conversation["images"] |= images or {}
     if conversation is None:
         raise SceneError(
-            f"The text '{node.GetName()}' in the scene cannot be read.",
-            "It was set aside; a new conversation begins.",
+            _("The text '{name}' in the scene cannot be read.").format(name=node.GetName()),
+            _("It was set aside; a new conversation begins."),
         )
     return conversation
 

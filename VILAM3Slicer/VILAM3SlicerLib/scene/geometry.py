@@ -17,6 +17,9 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 from VILAM3SlicerLib.protocol.events import Point
 from VILAM3SlicerLib.protocol.messages import Matrix
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 Affine = npt.NDArray[np.float64]
 """4x4 float64, multiplies column vectors (x, y, z, 1)."""
@@ -84,8 +87,8 @@ def ras_to_world(node: Any) -> Affine:
         return np.eye(4)
     if not transform.IsTransformToWorldLinear():
         raise UnsupportedVolume(
-            f"'{node.GetName()}' is under a non-linear transform.",
-            "Harden the transform, or take the scan out of it, and ask again.",
+            _("'{name}' is under a non-linear transform.").format(name=node.GetName()),
+            _("Harden the transform, or take the scan out of it, and ask again."),
         )
     matrix = vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)

@@ -11,10 +11,13 @@ from vtkmodules.vtkIOImage import vtkPNGReader
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import HeatMap
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import from_wire, to_vtk
 from VILAM3SlicerLib.scene.views import slice_views
 from VILAM3SlicerLib.scene.volumes import HEAT_MAP
+
+_ = phrases(__name__)
 
 _OPACITY = 0.45
 _WEAKEST = 0.25
@@ -106,7 +109,9 @@ def _image(png: bytes, heat: HeatMap) -> Any:
         reader.Update()
     image = reader.GetOutput()
     if image.GetDimensions() != (heat.columns, heat.rows, 1) or image.GetNumberOfScalarComponents() != 1:
-        raise SceneError(f"The heat map of {heat.finding} cannot be shown.", "Ask again.")
+        raise SceneError(
+            _("The heat map of {finding} cannot be shown.").format(finding=heat.finding), _("Ask again.")
+        )
     pixels = image_array(image)
     pixels[...] = pixels[:, ::-1].copy()  # vtk reads the bottom row first
     return image

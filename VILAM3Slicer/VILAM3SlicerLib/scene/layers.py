@@ -17,10 +17,13 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import Array, image_array, vtk_type
 from VILAM3SlicerLib.scene.geometry import from_wire, ijk_to_ras
 from VILAM3SlicerLib.scene.label_counts import LabelCounts, range_in_steps
 from VILAM3SlicerLib.scene.steps import Steps
+
+_ = phrases(__name__)
 
 MAX_LABEL = 1023
 """The highest label value of a result; what counts labels keeps a table of this length."""
@@ -45,20 +48,23 @@ def read_labels_in_steps(labelmap: NrrdVolume, volume_node: Any) -> Steps[Array]
         SceneError: the labelmap has another grid than the volume, or values that are no labels.
     """
     if labelmap.dtype.startswith("float"):
-        raise SceneError("The result's labelmap has no whole numbers.", "Report this to its expert's author.")
+        raise SceneError(
+            _("The result's labelmap has no whole numbers."), _("Report this to its expert's author.")
+        )
     same_shape = labelmap.shape == tuple(volume_node.GetImageData().GetDimensions())
     distance = np.abs(from_wire(labelmap.ijk_to_ras) - ijk_to_ras(volume_node)).max()
     if not same_shape or distance > _GRID_TOLERANCE_MM:
         raise SceneError(
-            f"The result lies on another grid than '{volume_node.GetName()}'.",
-            "The scan was changed after the question; ask again.",
+            _("The result lies on another grid than '{name}'.").format(name=volume_node.GetName()),
+            _("The scan was changed after the question; ask again."),
         )
     dtype = np.dtype(labelmap.dtype).newbyteorder("<")
     labels = np.frombuffer(labelmap.voxels, dtype=dtype).reshape(labelmap.shape[::-1])
     lowest, highest = yield from range_in_steps(labels)
     if lowest < 0 or highest > MAX_LABEL:
         raise SceneError(
-            f"The result has label values outside 0 to {MAX_LABEL}.", "Report this to its expert's author."
+            _("The result has label values outside 0 to {highest}.").format(highest=MAX_LABEL),
+            _("Report this to its expert's author."),
         )
     return labels
 
@@ -130,7 +136,10 @@ def empty_layer(dtype: Any, volume_node: Any) -> Any:
         SceneError: the volume has lost its voxels.
     """
     if volume_node.GetImageData() is None:
-        raise SceneError(f"'{volume_node.GetName()}' has no voxels any more.", "Load the scan again.")
+        raise SceneError(
+            _("'{name}' has no voxels any more.").format(name=volume_node.GetName()),
+            _("Load the scan again."),
+        )
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(volume_node.GetImageData().GetDimensions())
     image.SetSpacing(volume_node.GetSpacing())

@@ -9,10 +9,13 @@ import numpy as np
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import Point
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import image_to_ras, invert, ras_to_world, transform_point
 from VILAM3SlicerLib.scene.segmentation import LABELMAP, segment_of
 from VILAM3SlicerLib.scene.views import SliceView, slice_views
+
+_ = phrases(__name__)
 
 
 def go_to_point(app_logic: Any, node: Any, ras: Sequence[float], camera: Any = None) -> Point:
@@ -62,15 +65,15 @@ def point_inside(segment: Any) -> Point:
     sizes = [np.count_nonzero(piece == value) for piece in labels]
     fullest = int(np.argmax(sizes)) if sizes else 0
     if not sizes or sizes[fullest] == 0:
-        raise SceneError(f"The segment '{segment.GetName()}' is empty.")
+        raise SceneError(_("The segment '{name}' is empty.").format(name=segment.GetName()))
     voxels = np.argwhere(labels[fullest] == value)
     row, column = voxels[np.argmin(((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1))]
-    first_i, _, first_j, _, first_k, _ = image.GetExtent()
+    first_i, _last, first_j, _last, first_k, _last = image.GetExtent()
     return transform_point(image_to_ras(image), (column + first_i, row + first_j, fullest + first_k))
 
 
 def _is_in_picture(view: SliceView, world: Point) -> bool:
-    x, y, _ = transform_point(invert(view.xy_to_world), world)
+    x, y, _depth = transform_point(invert(view.xy_to_world), world)
     columns, rows = view.size
     return 0 <= x < columns and 0 <= y < rows
 

@@ -8,8 +8,11 @@ from itertools import combinations, product
 import numpy as np
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.geometry import Affine, invert
 from VILAM3SlicerLib.scene.picture import Picture
+
+_ = phrases(__name__)
 
 Rectangle = tuple[float, float, float, float]
 """First and last column, first and last row, in pixels; a pixel's centre has whole numbers."""
@@ -33,8 +36,8 @@ def rectangle_of(box_to_ras: Affine, pixel_to_ras: Affine) -> Rectangle:
     points = np.array([point for piece in pieces for point in piece])
     if not len(points):
         raise SceneError(
-            "The box does not reach the slice that is shown to the model.",
-            "Scroll the view into the box, or remove the box.",
+            _("The box does not reach the slice that is shown to the model."),
+            _("Scroll the view into the box, or remove the box."),
         )
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     return float(left), float(right), float(top), float(bottom)
@@ -49,7 +52,7 @@ def cut_out(picture: Picture, rectangle: Rectangle) -> Picture:
     rows, columns = picture.pixels.shape
     left, right, top, bottom = rectangle
     if right < -0.5 or left > columns - 0.5 or bottom < -0.5 or top > rows - 0.5:
-        raise SceneError("The box lies outside the scan.", "Draw it on the scan, or remove it.")
+        raise SceneError(_("The box lies outside the scan."), _("Draw it on the scan, or remove it."))
     first_column, last_column = _pixels(left, right, columns)
     first_row, last_row = _pixels(top, bottom, rows)
     shift = np.eye(4)

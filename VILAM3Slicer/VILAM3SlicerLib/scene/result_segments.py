@@ -11,6 +11,7 @@ import slicer
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import Color, SegmentInfo
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.colors import distinct_color
 from VILAM3SlicerLib.scene.envelopes import FAINT, soften_envelopes
 from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
@@ -38,6 +39,8 @@ from VILAM3SlicerLib.scene.segmentation import (
 )
 from VILAM3SlicerLib.scene.steps import Result, Steps, finish
 from VILAM3SlicerLib.scene.terminology import Terminology
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -181,8 +184,8 @@ class ResultSegments:
             node = node or find_segmentation(self._scene, volume_node)
             if any(one is not None and one.GetScene() is not self._scene for one in (volume_node, node)):
                 raise SceneError(
-                    "The scan or its segmentation was removed meanwhile.",
-                    "Open the scan again and ask again.",
+                    _("The scan or its segmentation was removed meanwhile."),
+                    _("Open the scan again and ask again."),
                 )
             try:
                 next(steps)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 _SCAN = "VILAM3.Scan"
 """Role of the reference from a node of ours to its scan."""
@@ -46,9 +49,11 @@ def check_name(node: Any) -> None:
     if spoiling:
         told = " or ".join(one if one.isprintable() else f"U+{ord(one):04X}" for one in spoiling)
         raise SceneError(
-            f"A saved scene with '{safe_text(name)}' could not be opened again: Slicer cannot read back "
-            f"a name with {told}.",
-            "Rename the scan before you save (double-click it in the module Data).",
+            _(
+                "A saved scene with '{name}' could not be opened again: Slicer cannot read back "
+                "a name with {told}."
+            ).format(name=safe_text(name), told=told),
+            _("Rename the scan before you save (double-click it in the module Data)."),
         )
 
 

@@ -13,10 +13,13 @@ import slicer
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.scan_nodes import safe_name
 from VILAM3SlicerLib.scene.segment_origin import read_origin
 from VILAM3SlicerLib.scene.steps import Steps, finish
+
+_ = phrases(__name__)
 
 LABELMAP = "Binary labelmap"
 CLOSED_SURFACE = "Closed surface"
@@ -48,7 +51,10 @@ def segment_of(segmentation_node: Any, segment_id: str) -> Any:
     """
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
-        raise SceneError(f"There is no segment '{segment_id}'.", "It was removed; ask for it again.")
+        raise SceneError(
+            _("There is no segment '{segment_id}'.").format(segment_id=segment_id),
+            _("It was removed; ask for it again."),
+        )
     return segment
 
 
@@ -110,7 +116,9 @@ def insert_segment(segmentation_node: Any, segment: Any, wanted_id: str = "") ->
         segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
     segment_id = str(segmentation.GenerateUniqueSegmentID(_plain(wanted_id or segment.GetName())))
     if not segmentation.AddSegment(segment, segment_id):
-        raise SceneError(f"The segment '{segment.GetName()}' could not be added to the scene.")
+        raise SceneError(
+            _("The segment '{name}' could not be added to the scene.").format(name=segment.GetName())
+        )
     return segment_id
 
 
@@ -189,11 +197,15 @@ def save_segmentation(scene: Any, segmentation_node: Any, path: Path) -> None:
         storage.SetFileName(str(draft))
         storage.SetUseCompression(True)
         if not storage.WriteData(segmentation_node):
-            raise SceneError(f"{path} could not be written.", "Is there room on the disk, and permission?")
+            raise SceneError(
+                _("{path} could not be written.").format(path=path),
+                _("Is there room on the disk, and permission?"),
+            )
         draft.replace(path)
     except OSError as error:
         raise SceneError(
-            f"{path} could not be written: {error.strerror}.", "Choose another place."
+            _("{path} could not be written: {strerror}.").format(path=path, strerror=error.strerror),
+            _("Choose another place."),
         ) from error
     finally:
         scene.RemoveNode(storage)

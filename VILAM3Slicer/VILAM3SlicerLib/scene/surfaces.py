@@ -22,10 +22,13 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 import VILAM3SlicerLib
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import image_to_ras, ras_to_world, world_box
 from VILAM3SlicerLib.scene.segmentation import CLOSED_SURFACE, LABELMAP, segment_ids, segment_of
 from VILAM3SlicerLib.scene.surface_worker import poly_data
+
+_ = phrases(__name__)
 
 _START = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -193,8 +196,8 @@ class SurfaceJob:
                     yield from self._attach(read)
                     logging.warning("VILAM3Slicer: surfaces: %s", _last_line(folder / "errors.txt"))
                     raise SceneError(
-                        "The 3D surfaces could not be built.",
-                        "The segments are in the slices all the same. The log tells why.",
+                        _("The 3D surfaces could not be built."),
+                        _("The segments are in the slices all the same. The log tells why."),
                     )
                 yield None
             read.append((segment_id, _read_surface(result)))

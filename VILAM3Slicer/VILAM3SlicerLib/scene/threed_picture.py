@@ -9,8 +9,11 @@ from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.capture import CapturedView, png_of
 from VILAM3SlicerLib.scene.geometry import Affine, to_wire, world_to_ras
+
+_ = phrases(__name__)
 
 PLANE = "3D"
 """The name of the plane of such a picture on the wire."""
@@ -33,7 +36,7 @@ def capture_threed(render_window: Any, volume_node: Any, volume: str | None = No
     """
     columns, rows = render_window.GetSize()
     if min(columns, rows) < 2:
-        raise SceneError("The 3D view has no size yet.", "Show the view and ask again.")
+        raise SceneError(_("The 3D view has no size yet."), _("Show the view and ask again."))
     camera = render_window.GetRenderers().GetFirstRenderer().GetActiveCamera()
     pixel_to_ras = world_to_ras(volume_node) @ _focal_plane(camera, columns, rows)
     geometry = ViewGeometry(

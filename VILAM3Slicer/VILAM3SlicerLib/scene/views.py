@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.geometry import Affine, to_numpy
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,4 +63,7 @@ def slice_view(app_logic: Any, name: str) -> SliceView:
         if view.name == name:
             return view
     known = ", ".join(view.name for view in views) or "none"
-    raise SceneError(f"There is no slice view '{name}'.", f"Slice views: {known}.")
+    raise SceneError(
+        _("There is no slice view '{name}'.").format(name=name),
+        _("Slice views: {known}.").format(known=known),
+    )

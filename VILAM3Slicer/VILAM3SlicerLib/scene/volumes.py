@@ -11,8 +11,11 @@ import slicer
 from VILAM3SlicerLib.protocol.content_hash import VolumeDigest
 from VILAM3SlicerLib.protocol.errors import UnsupportedVolume
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, nrrd_header
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.arrays import Array, image_array
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, to_frame_of, to_wire, world_box
+
+_ = phrases(__name__)
 
 HEAT_MAP = "VILAM3.HeatMap"
 """Attribute of the nodes that show a heat map over a scan."""
@@ -31,27 +34,37 @@ def check_volume(node: Any) -> None:
             voxels, or under a non-linear transform; the message says which and what to do.
     """
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
-        raise UnsupportedVolume("There is no scan to talk about.", "Load a CT, MRI or X-ray image first.")
+        raise UnsupportedVolume(
+            _("There is no scan to talk about."), _("Load a CT, MRI or X-ray image first.")
+        )
     name = node.GetName()
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise UnsupportedVolume(f"'{name}' is a label map, not an image.", "Show the scan it belongs to.")
+        raise UnsupportedVolume(
+            _("'{name}' is a label map, not an image.").format(name=name), _("Show the scan it belongs to.")
+        )
     image = node.GetImageData()
     if image is not None and image.GetPointData().GetTensors() is not None:
         raise UnsupportedVolume(
-            f"'{name}' holds diffusion tensors, not an image.",
-            "Show the scan, or a scalar map of the tensors.",
+            _("'{name}' holds diffusion tensors, not an image.").format(name=name),
+            _("Show the scan, or a scalar map of the tensors."),
         )
     if image is None or image.GetPointData().GetScalars() is None or 0 in image.GetDimensions():
-        raise UnsupportedVolume(f"'{name}' has no voxels.", "Load the scan again from its files.")
+        raise UnsupportedVolume(
+            _("'{name}' has no voxels.").format(name=name), _("Load the scan again from its files.")
+        )
     components = image.GetNumberOfScalarComponents()
     if components != 1:
         raise UnsupportedVolume(
-            f"'{name}' has {components} values per voxel: it is in colour or has several frames.",
-            "Extract one frame or channel as a scalar volume and show that.",
+            _("'{name}' has {components} values per voxel: it is in colour or has several frames.").format(
+                name=name, components=components
+            ),
+            _("Extract one frame or channel as a scalar volume and show that."),
         )
     matrix = ijk_to_ras(node)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
-        raise UnsupportedVolume(f"The voxels of '{name}' have no size.", "Mend its spacing and directions.")
+        raise UnsupportedVolume(
+            _("The voxels of '{name}' have no size.").format(name=name), _("Mend its spacing and directions.")
+        )
     ras_to_world(node)
 
 
@@ -99,8 +112,10 @@ def _wire_array(array: Array, name: str) -> Array:
     narrow = array.astype("<i4")
     if not np.array_equal(narrow, array):
         raise UnsupportedVolume(
-            f"The voxels of '{name}' ({array.dtype.name}) do not fit into 32 bits.",
-            "Convert the volume to int32 or float.",
+            _("The voxels of '{name}' ({kind}) do not fit into 32 bits.").format(
+                name=name, kind=array.dtype.name
+            ),
+            _("Convert the volume to int32 or float."),
         )
     return narrow
 

@@ -22,10 +22,13 @@ from VILAM3SlicerLib.connection.readiness import ReadinessWatch
 from VILAM3SlicerLib.connection.transport import BackendTransport
 from VILAM3SlicerLib.protocol.errors import SceneError, VilaM3Error, error_from_json
 from VILAM3SlicerLib.protocol.messages import BackendStatus, ViewMode
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.capture import capture_slice
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras, ras_to_world, transform_point
 from VILAM3SlicerLib.scene.views import slice_views
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+
+_ = phrases(__name__)
 
 DEFAULT_BACKEND = f"http://127.0.0.1:{DEFAULT_PORT}"
 
@@ -127,13 +130,15 @@ class ScriptedConversation:
     def _answer(self, turn_id: str) -> ScriptAnswer:
         turn = self._presenter.turn(turn_id)
         if turn is None:
-            raise SceneError("The question was taken back.")
+            raise SceneError(_("The question was taken back."))
         if turn.error is not None:
             raise error_from_json(turn.error.to_json())
         if turn.answer is None:
-            raise VilaM3Error(f"The answer was not completed. {turn.activity}".strip(), "Ask again.")
+            raise VilaM3Error(f"The answer was not completed. {turn.activity}".strip(), _("Ask again."))
         if self._scan.node is None:
-            raise SceneError("The scan was closed before its answer was complete.", "Open it and ask again.")
+            raise SceneError(
+                _("The scan was closed before its answer was complete."), _("Open it and ask again.")
+            )
         return ScriptAnswer(turn.text, self._scan.segmentation)
 
 
@@ -174,8 +179,10 @@ class _AskedVolume(ScanScene):
         showing = [one.name for one in self._views if one.background is self.node]
         if not view and not showing:
             raise SceneError(
-                f"No view shows '{self.node.GetName()}', and only CT and MRI can be asked about without.",
-                "Show it in a slice view, or say modality='CT' or 'MRI' if it is one.",
+                _("No view shows '{name}', and only CT and MRI can be asked about without.").format(
+                    name=self.node.GetName()
+                ),
+                _("Show it in a slice view, or say modality='CT' or 'MRI' if it is one."),
             )
         self.asked_view = view or showing[0]
         return "as_seen"

@@ -12,11 +12,14 @@ from VILAM3SlicerLib.chat.mri_study import ChosenSequence, MriStudy
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import StoredRange
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.modality import guess_modality
 from VILAM3SlicerLib.scene.sequence_candidates import sequence_candidates
 from VILAM3SlicerLib.scene.steps import Steps
 from VILAM3SlicerLib.scene.stored_range import stored_range
 from VILAM3SlicerLib.scene.volumes import VolumeHashing, hash_volume, nrrd_pieces, read_volume
+
+_ = phrases(__name__)
 
 MRI = "MRI"
 
@@ -155,8 +158,10 @@ def _check_all_differ(sequences: Sequence[PackedSequence]) -> None:
         other = seen.setdefault(one.volume.sha256, one)
         if other is not one:
             raise InvalidRequest(
-                f"'{other.name}' ({other.role}) and '{one.name}' ({one.role}) are the same image.",
-                "Choose another volume for one of them in the table above the question.",
+                _("'{first}' ({first_role}) and '{second}' ({second_role}) are the same image.").format(
+                    first=other.name, first_role=other.role, second=one.name, second_role=one.role
+                ),
+                _("Choose another volume for one of them in the table above the question."),
                 "same_image",
             )
 

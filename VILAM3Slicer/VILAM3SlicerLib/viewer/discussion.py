@@ -10,9 +10,12 @@ import slicer
 from VILAM3SlicerLib.chat.archive import Archive, unpack
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume, VilaM3Error
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.conversation_store import discussed_volume, set_conversation_aside
 from VILAM3SlicerLib.scene.scan_nodes import check_name
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+
+_ = phrases(__name__)
 
 
 class Discussion:
@@ -60,7 +63,7 @@ class Discussion:
         if node is not None:
             self._scan.check(node)
         self._waits = False
-        self._presenter.leave("Stopped: another scan was chosen.")
+        self._presenter.leave(_("Stopped: another scan was chosen."))
         self._take_up(node)
 
     def follow_view(self) -> None:
@@ -130,21 +133,21 @@ class Discussion:
         if self._waits:
             self.follow_view()
 
-    def _after_removal(self, *_: object) -> None:
+    def _after_removal(self, *_event: object) -> None:
         if self._refused is not None and self._refused.GetScene() is None:
             self._refused = None  # its voxels are to be freed
         if self._name is None or self._scan.node is not None:
             return
         name, was_running = self._name, self._presenter.running is not None
         self._name = None  # marks and maps of the scan are removed now, which is heard here, too
-        self._presenter.leave("Stopped: the scan was closed.")
+        self._presenter.leave(_("Stopped: the scan was closed."))
         self._take_up(None)
         if was_running:
-            said = f"'{name}' was closed while its answer was on the way."
-            self._lost = SceneError(said, "Open it again and ask again.")
+            said = _("'{name}' was closed while its answer was on the way.").format(name=name)
+            self._lost = SceneError(said, _("Open it again and ask again."))
             self.on_trouble(self._lost)
 
-    def _after_import(self, *_: object) -> None:
+    def _after_import(self, *_event: object) -> None:
         node = discussed_volume(self._scene) if self._name is None else None
         if node is None:
             return

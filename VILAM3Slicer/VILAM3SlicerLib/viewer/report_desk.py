@@ -20,8 +20,11 @@ from VILAM3SlicerLib.chat.report_document import (
 from VILAM3SlicerLib.chat.report_exports import ReportHead, html, markdown, plain_text
 from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.errors import InvalidRequest, SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.report_store import load_draft, put_report, save_draft
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+
+_ = phrases(__name__)
 
 
 class ReportDesk:
@@ -91,7 +94,7 @@ class ReportDesk:
             SceneError: there is no scan.
         """
         if self._scan.node is None:
-            raise SceneError("There is no scan to put the report to.", "Open the scan again.")
+            raise SceneError(_("There is no scan to put the report to."), _("Open the scan again."))
         return put_report(self._scene, self._scan.node, self.text())
 
     def _head(self) -> ReportHead:
@@ -103,7 +106,7 @@ class ReportDesk:
 
     def _check(self, section: SectionName, place: int) -> None:
         if not 0 <= place < len(self.document.section(section).sentences):
-            raise InvalidRequest("This sentence is no longer in the report.", "Edit the present one.")
+            raise InvalidRequest(_("This sentence is no longer in the report."), _("Edit the present one."))
 
     def _kept(self) -> ReportDocument:
         draft = load_draft(self._scene, self._node) if self._node is not None else None

@@ -15,6 +15,7 @@ from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.messages import ViewMode
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.capture import CapturedView, capture, capture_all
 from VILAM3SlicerLib.scene.conversation_store import (
     TurnTexts,
@@ -33,6 +34,8 @@ from VILAM3SlicerLib.scene.volumes import check_volume, volume_bounds
 from VILAM3SlicerLib.viewer.asked_volumes import AskedVolumes
 from VILAM3SlicerLib.viewer.companion_views import CompanionViews
 from VILAM3SlicerLib.viewer.scan_segments import ScanSegments
+
+_ = phrases(__name__)
 
 
 class ScanScene(ScanSegments):
@@ -153,9 +156,10 @@ class ScanScene(ScanSegments):
         shown = view.background
         if self.node is not None and shown is not None and not self.belongs(shown):
             raise SceneError(
-                f"The view {view.name} shows '{shown.GetName()}'; "
-                f"the conversation is about '{self.node.GetName()}'.",
-                "Show that scan in the view, or talk about the other one.",
+                _("The view {view} shows '{shown}'; the conversation is about '{asked}'.").format(
+                    view=view.name, shown=shown.GetName(), asked=self.node.GetName()
+                ),
+                _("Show that scan in the view, or talk about the other one."),
             )
 
     def pack_volumes(self) -> Callable[[], PackedScan] | None:
@@ -218,7 +222,9 @@ class ScanScene(ScanSegments):
         node = self.node
         if node is not None and (yield from self.volumes.changed_in_steps(node)):
             raise SceneError(
-                f"'{node.GetName()}' was changed after the question; the result does not belong to it.",
-                "Ask again.",
+                _("'{name}' was changed after the question; the result does not belong to it.").format(
+                    name=node.GetName()
+                ),
+                _("Ask again."),
             )
         return (yield from self.add_result(turn_id, result, labelmap))

@@ -13,6 +13,7 @@ from VILAM3SlicerLib.chat.rows import SegmentRow
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.navigation import go_to_segment
@@ -34,6 +35,8 @@ from VILAM3SlicerLib.scene.surfaces import surface_bounds
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 from VILAM3SlicerLib.viewer.size_keeping import SizeKeeping
 from VILAM3SlicerLib.viewer.surface_building import SurfaceBuilding
+
+_ = phrases(__name__)
 
 
 class ScanSegments:
@@ -86,7 +89,7 @@ class ScanSegments:
             SceneError: they do not fit the scan, or it was closed.
         """
         if self.node is None:
-            raise SceneError("The scan of this question is no longer open.")
+            raise SceneError(_("The scan of this question is no longer open."))
         origin = Origin(turn_id, result.expert, result.version)
         beside = not self.replaces_earlier
         added = yield from self._results.add_in_steps(self.node, labelmap, result.segments, origin, beside)
@@ -105,19 +108,18 @@ class ScanSegments:
         self._after_removal()
         if not edited:
             return None
-        question = f"You edited {names} after the answer came, so undoing it left that in place."
-        remove = Choice("Remove it too", lambda: self._remove_edited(turn_id))
-        return Decision(turn_id, question, (Choice("Keep it"), remove))
+        question = _("You edited {names} after the answer came, so undoing it left that in place.")
+        remove = Choice(_("Remove it too"), lambda: self._remove_edited(turn_id))
+        return Decision(turn_id, question.format(names=names), (Choice(_("Keep it")), remove))
 
     def _whether_to_replace(self, added: Added, origin: Origin) -> Decision | None:
         if not added.edited:
             return None
-        question = (
-            f"You edited {self._names(added.edited)} of an earlier answer; the new result of {origin.expert} "
-            "stands beside it."
-        )
-        replace_it = Choice("Replace mine", lambda: self._replace_edited(added.edited, origin.turn_id))
-        return Decision(origin.turn_id, question, (Choice("Keep both"), replace_it))
+        question = _(
+            "You edited {names} of an earlier answer; the new result of {expert} stands beside it."
+        ).format(names=self._names(added.edited), expert=origin.expert)
+        replace_it = Choice(_("Replace mine"), lambda: self._replace_edited(added.edited, origin.turn_id))
+        return Decision(origin.turn_id, question, (Choice(_("Keep both")), replace_it))
 
     def _replace_edited(self, ids: Sequence[str], turn_id: str) -> SceneWork:
         if self.node is not None:
@@ -221,7 +223,7 @@ class ScanSegments:
     def _segments(self) -> Any:
         node = self.segmentation
         if node is None:
-            raise SceneError("There are no segments.", "Ask for a segmentation first.")
+            raise SceneError(_("There are no segments."), _("Ask for a segmentation first."))
         return node
 
     def save_segmentation(self, path: Path) -> None:
@@ -244,4 +246,6 @@ class ScanSegments:
                 self.save_segmentation(path)
                 return path.read_bytes()
         except OSError as error:
-            raise SceneError(f"No file could be made: {error.strerror}.", "Free some space.") from error
+            raise SceneError(
+                _("No file could be made: {strerror}.").format(strerror=error.strerror), _("Free some space.")
+            ) from error

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class ShownFinding:
         heat = turn.heat_map(finding) if turn is not None else None
         png = self._presenter.shelf.get(heat.image) if heat is not None else None
         if heat is None or png is None or self._scan.node is None:
-            raise SceneError(f"There is no heat map of {finding}.", "Ask the question again.")
+            raise SceneError(
+                _("There is no heat map of {finding}.").format(finding=finding), _("Ask the question again.")
+            )
         self._scan.heat.show(self._scan.node, heat, png, turn_id)
         self._shown = Shown(turn_id, finding, heat.source)
 

@@ -17,6 +17,8 @@ def test_examples_ask_only_for_experts_that_can_run():
     assert not [text for text in example_questions("MRI", experts) if "tumor" in text]
     assert [text for text in example_questions("MRI", [expert("BRATS")]) if "tumor" in text]
     assert "Segment the lungs." not in example_questions("CXR", experts)
+    assert "Which organs do you see in this slice?" in example_questions("CT", [])
+    assert "Describe this chest X-ray." in example_questions("CXR", [])
     assert example_questions("Unknown", []) == ("What kind of image is this?",)
 
 

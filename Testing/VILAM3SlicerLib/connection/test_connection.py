@@ -76,6 +76,50 @@ def test_what_fetches_goes_through_the_named_proxy(tmp_path: Path) -> None:
     lived(scenario)
 
 
+def test_a_backend_is_started_as_set_and_ends_with_slicer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            here.connection.settings.change(model="VILA-M3-3B", device="cpu")
+            await here.installed()
+            command = " ".join(here.programs.commands[-1])
+            assert "--model VILA-M3-3B --device cpu" in command
+            here.connection.close()
+            await here.until(lambda: not here.connection.local.is_running)
+
+    lived(scenario)
+
+
+def test_an_installation_that_runs_is_stopped_with_slicer_and_goes_on_the_next_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            (here.folder / "slow").touch()
+            here.connection.desk.prepare()
+            await here.until(lambda: here.state.setup == "planned")
+            here.connection.desk.agree()
+            await here.until(lambda: here.state.progress is not None and here.state.progress.fraction == 0.25)
+            here.connection.close()
+            await here.until(lambda: here.state.setup == "")
+        (here.folder / "slow").unlink()
+        async with world(tmp_path) as again:
+            await again.installed()
+
+    lived(scenario)
+
+
+def test_downloaded_models_are_kept_if_the_person_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as here:
+            for keeps in (True, False):
+                await here.installed()
+                here.connection.stop()
+                await here.until(lambda: not here.connection.local.is_running)
+                here.connection.desk.remove(keep_weights=keeps)
+                assert ("--keep-weights" in here.programs.commands[-1]) is keeps
+                await here.until(lambda: here.state.phase == "absent" and not here.state.setup)
+
+    lived(scenario)
+
+
 def test_declining_the_plan_installs_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:

@@ -214,6 +214,31 @@ def test_sizes_are_measured_and_follow_a_persons_edit(opened, scan):
     assert find_table(opened.scene, scan).GetNumberOfRows() == 1
 
 
+def test_all_are_hidden_or_shown_and_a_name_leads_to_the_newest(opened, scan):
+    from VILAM3SlicerLib.scene.views import slice_view
+
+    opened.scan.replaces_earlier = False
+    opened.segment(two_organs(), "liver", "spleen")
+    opened.segment(np.roll(two_organs(), 3, axis=2), "liver")
+    for visible in (False, True):
+        opened.scan.show_all(visible)
+        assert {row.visible for row in opened.scan.rows()} == {visible}
+    red = slice_view(opened.scan._app_logic, "Red").logic.GetSliceNode()
+    offsets = []
+    for go in (
+        lambda: opened.scan.go_to(opened.scan.rows()[0].segment_id),
+        lambda: opened.scan.go_to_name("liver"),
+        lambda: opened.scan.go_to_name("spleen"),
+        lambda: opened.scan.go_to_name("no such thing"),
+    ):
+        go()
+        offsets.append(red.GetSliceOffset())
+    first, newest, spleen, nowhere = offsets
+    assert newest - first == pytest.approx(3 * MATRIX[2, 2], abs=1e-3)
+    assert len({first, newest, spleen}) == 3
+    assert nowhere == spleen
+
+
 def test_what_somebody_hides_or_fades_elsewhere_is_told(opened, scan):
     told = []
     opened.scan.looks.on_change = lambda: told.append(

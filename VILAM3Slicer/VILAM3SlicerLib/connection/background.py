@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 from VILAM3SlicerLib.chat.interfaces import OnError
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 Value = TypeVar("Value")
 
@@ -43,7 +46,13 @@ class BackgroundWork(Generic[Value]):
             self._fail(error)
         except Exception as error:  # the edge of the thread: who waits for the outcome is told in any case
             logging.exception("VILAM3Slicer: background work failed")
-            self._fail(VilaM3Error(f"This failed unexpectedly ({type(error).__name__}: {error})."))
+            self._fail(
+                VilaM3Error(
+                    _("This failed unexpectedly ({name__}: {error}).").format(
+                        name__=type(error).__name__, error=error
+                    )
+                )
+            )
         finally:
             self._ended.set()
 

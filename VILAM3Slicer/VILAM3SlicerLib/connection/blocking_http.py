@@ -20,6 +20,9 @@ from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.connection.diagnosis import Cause, connection_error
 from VILAM3SlicerLib.connection.http import Http, HttpAnswer, HttpRequest, Receiver
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 Value = TypeVar("Value")
 
@@ -63,7 +66,7 @@ class BlockingHost:
         while not until():
             self.breathe()
             if not self._waiting:
-                raise VilaM3Error("The question came to no end.", "Ask again.")
+                raise VilaM3Error(_("The question came to no end."), _("Ask again."))
             due = self._waiting[0][0] - self.now()
             if due > 0:
                 time.sleep(min(due, _NAP))

@@ -23,6 +23,9 @@ from VILAM3SlicerLib.connection.transport import BackendTransport
 from VILAM3SlicerLib.connection.usual_backend import kept_access
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, InvalidRequest, VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is connected."""
@@ -105,7 +108,7 @@ class Connection:
             self._starts_again = self.local.is_stopping
             return
         self._let_go()
-        self._board.change(phase="starting", message="The backend starts", error=None, is_own=True)
+        self._board.change(phase="starting", message=_("The backend starts"), error=None, is_own=True)
         now = self.settings.now
         self.local.start(
             installed,
@@ -185,7 +188,7 @@ class Connection:
         asked = "" if self._consents.is_given(access.address) else consent_question(access.address)
         self._board.change(
             phase="connecting",
-            message=f"Connecting to {access.address.url}",
+            message=_("Connecting to {url}").format(url=access.address.url),
             error=None,
             address=access.address,
             is_own=is_own,
@@ -215,7 +218,7 @@ class Connection:
 
     def _loading(self, attempt: int, status: BackendStatus) -> None:
         if attempt == self._attempt:
-            detail = status.detail or "The model is loading"
+            detail = status.detail or _("The model is loading")
             self._board.change(phase="loading", message=detail, status=status)
 
     def _meet(self, attempt: int, status: BackendStatus) -> None:
@@ -264,7 +267,8 @@ class Connection:
         error = self.state.error
         said = f" {error.message}" if error else ""
         return ConnectionLost(
-            f"No backend is connected.{said}", "Start one, or connect to one, in the panel Backend."
+            _("No backend is connected.{said}").format(said=said),
+            _("Start one, or connect to one, in the panel Backend."),
         )
 
     def _log(self, line: str) -> None:

@@ -12,6 +12,9 @@ from typing import Protocol
 
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
+from VILAM3SlicerLib.protocol.phrases import joined, phrases
+
+_ = phrases(__name__)
 
 CONSENT_NEEDED = "scan_consent_needed"
 """Code of the error with which a scan is held back."""
@@ -49,8 +52,10 @@ class RecordedConsents:
         """Raises VilaM3Error (``CONSENT_NEEDED``) where consent is needed and was not given."""
         if not self.is_given(address):
             raise VilaM3Error(
-                f"Nothing of the scan was sent: you have not agreed yet that it may go to {address.url}.",
-                "Agree to that in the panel Backend, or use a backend on this machine.",
+                _("Nothing of the scan was sent: you have not agreed yet that it may go to {url}.").format(
+                    url=address.url
+                ),
+                _("Agree to that in the panel Backend, or use a backend on this machine."),
                 CONSENT_NEEDED,
             )
 
@@ -90,9 +95,12 @@ class RecordedConsents:
 
 def consent_question(address: BackendAddress) -> str:
     """What a person is asked before the first scan goes to another machine."""
-    plain = "" if address.is_encrypted else " The connection is not encrypted: others on the way can read it."
-    return (
-        f"Slices of your scan and the scan itself will be sent to {address.url}, which is another machine. "
-        "Names, dates and other DICOM headers are not sent, but a scan can show who a person is."
-        f"{plain} Do you agree to send scans to this address?"
-    )
+    said = [
+        _(
+            "Slices of your scan and the scan itself will be sent to {url}, which is another machine. "
+            "Names, dates and other DICOM headers are not sent, but a scan can show who a person is."
+        ).format(url=address.url)
+    ]
+    if not address.is_encrypted:
+        said.append(_("The connection is not encrypted: others on the way can read it."))
+    return joined(" ", (*said, _("Do you agree to send scans to this address?")))

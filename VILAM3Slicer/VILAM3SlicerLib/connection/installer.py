@@ -13,7 +13,10 @@ from VILAM3SlicerLib.connection.programs import Program, Programs, clean_environ
 from VILAM3SlicerLib.protocol.codec import from_json
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.installation import InstallPlan
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.protocol.places import INSTALLED_FILE
+
+_ = phrases(__name__)
 
 BACKEND_SOURCE = "VILAM3SlicerBackend"
 """Where the extension keeps the backend's source, beside the module's file."""
@@ -84,7 +87,7 @@ class Installer:
             if error is None and said:
                 on_plan(from_json(InstallPlan, said[-1]))
             else:
-                on_error(error or VilaM3Error("The set-up told no plan.", "See the log."))
+                on_error(error or VilaM3Error(_("The set-up told no plan."), _("See the log.")))
 
         self._run([python, "install", "--plan", *_folder(folder)], said.append, end)
 
@@ -201,8 +204,16 @@ def _failure(code: int | None, failure: list[VilaM3Error], last: list[str], pyth
     if failure:
         return failure[-1]
     if code is None:
-        return VilaM3Error(f"{python} could not be started.", "Name another Python.", "python_unusable")
+        return VilaM3Error(
+            _("{python} could not be started.").format(python=python),
+            _("Name another Python."),
+            "python_unusable",
+        )
     if code == INTERRUPTED:
-        return VilaM3Error("The installation was stopped.", "Install again to go on from here.", "cancelled")
+        return VilaM3Error(
+            _("The installation was stopped."), _("Install again to go on from here."), "cancelled"
+        )
     tail = "\n".join(last)
-    return VilaM3Error(f"The set-up ended with code {code}.\n{tail}".rstrip(), "See the log.", "setup_failed")
+    return VilaM3Error(
+        f"The set-up ended with code {code}.\n{tail}".rstrip(), _("See the log."), "setup_failed"
+    )

@@ -17,7 +17,10 @@ from pathlib import Path
 from VILAM3SlicerLib.connection.installer import InstalledBackend
 from VILAM3SlicerLib.connection.programs import Program, Programs, clean_environment, proxy_environment
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, VilaM3Error
+from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.protocol.places import ADDRESS_FILE, KEY_FILE, SERVICE_FOLDERS
+
+_ = phrases(__name__)
 
 KEY_VARIABLE = "VILAM3_KEY"
 LOG_LINES = 2000
@@ -122,7 +125,7 @@ class LocalBackend:
         tail = "\n".join(list(self.log)[-3:])
         how = "could not be started" if code is None else f"ended by itself (exit code {code})"
         return ConnectionLost(
-            f"The backend {how}.\n{tail}".rstrip(), "Start it again; its log says more.", "backend_ended"
+            f"The backend {how}.\n{tail}".rstrip(), _("Start it again; its log says more."), "backend_ended"
         )
 
 

@@ -9,6 +9,9 @@ from VILAM3SlicerLib.connection.diagnosis import readiness_error
 from VILAM3SlicerLib.connection.transport import BackendTransport
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import BackendStatus
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 ASK_EVERY = 0.5
 PATIENCE = 600.0
@@ -57,7 +60,9 @@ class ReadinessWatch:
         elif status.readiness == "failed":
             self._on_error(trouble)
         elif self._host.now() > self._until:
-            self._on_error(VilaM3Error("The backend did not get ready in time.", "See the backend's log."))
+            self._on_error(
+                VilaM3Error(_("The backend did not get ready in time."), _("See the backend's log."))
+            )
         else:
             self._on_wait(status)
             self._host.later(ASK_EVERY, self._ask)

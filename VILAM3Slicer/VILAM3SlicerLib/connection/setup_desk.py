@@ -10,6 +10,9 @@ from VILAM3SlicerLib.connection.settings import KeptSettings
 from VILAM3SlicerLib.connection.state import ConnectionState, StateBoard
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.installation import InstallPlan
+from VILAM3SlicerLib.protocol.phrases import joined, phrases
+
+_ = phrases(__name__)
 
 
 class SetupDesk:
@@ -46,11 +49,13 @@ class SetupDesk:
         """Find a Python and make the plan that the person is to agree to."""
         if self._installer is None:
             self._fail(
-                VilaM3Error("The backend's source is not here.", "Install the extension again.", "no_source")
+                VilaM3Error(
+                    _("The backend's source is not here."), _("Install the extension again."), "no_source"
+                )
             )
             return
         self._wanted = True
-        self._board.change(setup="looking", message="Looking for a Python", error=None, plan=None)
+        self._board.change(setup="looking", message=_("Looking for a Python"), error=None, plan=None)
         named = self._settings.now.python
         if named:
             self._finder.probe(named, self._plan_with_named)
@@ -62,7 +67,9 @@ class SetupDesk:
         plan, python = self._board.now.plan, self._chosen
         if plan is None or python is None or self._installer is None:
             return
-        self._board.change(setup="installing", message="Installing", error=None, progress=InstallProgress())
+        self._board.change(
+            setup="installing", message=_("Installing"), error=None, progress=InstallProgress()
+        )
         self._installer.install(
             python.path,
             self._settings.now.install_folder,
@@ -85,7 +92,7 @@ class SetupDesk:
         installed = read_installation(self._settings.now.install_folder)
         if installed is None or self._installer is None:
             return
-        self._board.change(setup="removing", message="Removing the backend", error=None)
+        self._board.change(setup="removing", message=_("Removing the backend"), error=None)
         self._installer.uninstall(installed.base_python, installed.folder, keep_weights, self._removed)
 
     def close(self) -> None:
@@ -108,9 +115,15 @@ class SetupDesk:
             return
         self._board.change(pythons=pythons)
         if not pythons:
-            self._fail(VilaM3Error(f"There is no {WANTED} on this machine.", WHERE_TO_GET, "python_missing"))
+            self._fail(
+                VilaM3Error(
+                    _("There is no {WANTED} on this machine.").format(WANTED=WANTED),
+                    WHERE_TO_GET,
+                    "python_missing",
+                )
+            )
             return
-        self._board.change(message="Finding out what is to be done")
+        self._board.change(message=_("Finding out what is to be done"))
         folder = self._settings.now.install_folder
         self._installer.plan(pythons[0].path, folder, self._planned, self._fail)
 
@@ -143,25 +156,28 @@ class SetupDesk:
 def plan_text(plan: InstallPlan) -> str:
     """The plan as a person reads it before agreeing."""
     lines = [
-        f"Folder: {plan.folder}",
-        f"Python: {plan.python}",
-        f"Steps: {', '.join(plan.steps) or 'nothing is left to do'}",
-        f"To fetch: about {_gigabytes(plan.download_bytes)}",
-        f"On the disk: up to {_gigabytes(plan.disk_bytes)} ({_gigabytes(plan.free_bytes)} are free)",
-        "Licences:",
+        _("Folder: {folder}").format(folder=plan.folder),
+        _("Python: {python}").format(python=plan.python),
+        _("Steps: {steps}").format(steps=", ".join(plan.steps) or _("nothing is left to do")),
+        _("To fetch: about {size}").format(size=_gigabytes(plan.download_bytes)),
+        _("On the disk: up to {size} ({free} are free)").format(
+            size=_gigabytes(plan.disk_bytes), free=_gigabytes(plan.free_bytes)
+        ),
+        _("Licences:"),
         *(f"  {what}: {licence}" for what, licence in plan.licences),
     ]
-    return "\n".join(lines)
+    return joined("\n", lines)
 
 
 def removal_text(state: ConnectionState) -> str:
     """What removing the backend takes away, as far as it is known."""
     found = state.found
     if found is None:
-        return "This removes the program, its packages and, unless they are kept, all downloaded models."
-    return (
-        f"This removes {_gigabytes(found.installed_bytes)} in {found.folder}. "
-        f"Of that, {_gigabytes(found.weights_bytes)} are models that were downloaded."
+        return _("This removes the program, its packages and, unless they are kept, all downloaded models.")
+    return _("This removes {size} in {folder}. Of that, {models} are models that were downloaded.").format(
+        size=_gigabytes(found.installed_bytes),
+        folder=found.folder,
+        models=_gigabytes(found.weights_bytes),
     )
 
 

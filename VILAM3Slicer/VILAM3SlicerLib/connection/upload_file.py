@@ -11,6 +11,9 @@ import tempfile
 from collections.abc import Iterable
 
 from VILAM3SlicerLib.protocol.errors import OutOfSpace
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 _AT_ONCE = 8_000_000
 """Bytes."""
@@ -30,8 +33,10 @@ def write_upload(pieces: Iterable[bytes | memoryview]) -> str:
     except OSError as error:
         os.unlink(path)
         raise OutOfSpace(
-            f"The scan cannot be sent: {os.path.dirname(path)} has no room for it ({error.strerror}).",
-            "Free some space there, or set TMPDIR to another folder.",
+            _("The scan cannot be sent: {dirname} has no room for it ({strerror}).").format(
+                dirname=os.path.dirname(path), strerror=error.strerror
+            ),
+            _("Free some space there, or set TMPDIR to another folder."),
         ) from error
     return path
 

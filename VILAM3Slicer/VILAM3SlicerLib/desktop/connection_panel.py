@@ -15,6 +15,7 @@ from VILAM3SlicerLib.connection.setup_desk import plan_text
 from VILAM3SlicerLib.connection.state import ConnectionState
 from VILAM3SlicerLib.desktop import connection_words as words
 from VILAM3SlicerLib.desktop.backend import desktop_weights
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.desktop.weights_panel import WeightsPanel
 
@@ -88,7 +89,7 @@ class ConnectionPanel:
         ui.troubleFrame.setVisible(state.error is not None)
         ui.troubleLabel.text = words.error_text(state.error) if state.error else ""
         ui.consentFrame.setVisible(bool(state.consent_question))
-        ui.consentLabel.text = state.consent_question
+        ui.consentLabel.text = said(state.consent_question)
         self._show_setup(state)
         self._show_buttons(state)
         self._show_others(state)
@@ -98,7 +99,7 @@ class ConnectionPanel:
     def _show_setup(self, state: ConnectionState) -> None:
         ui = self._ui
         ui.planFrame.setVisible(state.setup == "planned" or self._is_about_python(state))
-        ui.planLabel.text = plan_text(state.plan) if state.plan else ""
+        ui.planLabel.text = said(plan_text(state.plan)) if state.plan else ""
         ui.planLabel.setVisible(state.plan is not None)
         ui.agreeButton.enabled = state.setup == "planned"
         ui.progressFrame.setVisible(state.setup in ("looking", "installing", "removing"))
@@ -108,7 +109,7 @@ class ConnectionPanel:
             ui.progressBar.setRange(0, 1000)
             ui.progressBar.value = round(1000 * state.progress.share)
         elif state.setup:
-            ui.progressLabel.text = state.message
+            ui.progressLabel.text = said(state.message)
             ui.progressBar.setRange(0, 0)
 
     def _is_about_python(self, state: ConnectionState) -> bool:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from VILAM3SlicerLib.connection.installer import InstallProgress
 from VILAM3SlicerLib.connection.report import Report, summary
 from VILAM3SlicerLib.connection.state import ConnectionState
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 
@@ -25,9 +26,9 @@ def state_text(state: ConnectionState) -> str:
     }
     text = f"<b>{escape(words[state.phase])}</b>"
     if state.phase == "ready" and state.status is not None:
-        text += f"<br>{escape(summary(state.status))}"
+        text += f"<br>{escape(said(summary(state.status)))}"
     elif state.message:
-        text += f"<br>{escape(state.message)}"
+        text += f"<br>{escape(said(state.message))}"
     if state.address is not None:
         text += f"<br>{escape(_where(state))}"
     if state.is_outdated:
@@ -53,14 +54,14 @@ def install_button_text(state: ConnectionState) -> str:
 
 def error_text(error: VilaM3Error) -> str:
     """What is wrong and what to do, as rich text."""
-    first, *more = error.message.splitlines() or [""]
-    return "<br>".join((f"<b>{escape(first)}</b>", *(escape(line) for line in (*more, error.hint) if line)))
+    first, *more = said(error.message).splitlines() or [""]
+    lines = [escape(line) for line in (*more, said(error.hint)) if line]
+    return "<br>".join((f"<b>{escape(first)}</b>", *lines))
 
 
 def report_text(report: Report) -> str:
     """What the Test button found."""
-    hint = f"<br>{escape(report.hint)}" if report.hint else ""
-    return f"{escape(report.message)}{hint}"
+    return "<br>".join(escape(said(line)) for line in (report.message, report.hint) if line)
 
 
 def progress_text(progress: InstallProgress) -> str:

@@ -17,6 +17,7 @@ from VILAM3SlicerLib.connection.setup_desk import removal_text
 from VILAM3SlicerLib.desktop.backend import scan_consents
 from VILAM3SlicerLib.desktop.connection_words import error_text
 from VILAM3SlicerLib.desktop.qt_settings import GROUP
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 
 _PANEL_NAME = "VILAM3SlicerSettingsPanel"
@@ -122,7 +123,7 @@ class SettingsPage:
             self._fill_consents()
 
     def _ask_to_remove(self) -> None:
-        self._ui.removeLabel.text = removal_text(self._connection.state)
+        self._ui.removeLabel.text = said(removal_text(self._connection.state))
         self._ui.removeFrame.setVisible(True)
 
     def _keep(self) -> None:
@@ -136,7 +137,7 @@ class SettingsPage:
         state, ui = self._connection.state, self._ui
         ui.removeButton.enabled = "uninstall" in state.allowed
         if state.setup == "removing":
-            ui.removedLabel.text = state.message
+            ui.removedLabel.text = said(state.message)
         elif self._was_removing:
             ui.removedLabel.text = error_text(state.error) if state.error else _("The backend was removed.")
         self._was_removing = state.setup == "removing"

@@ -16,6 +16,7 @@ import pytest
 import SimpleITK
 
 from Testing.browser_viewer.fake_backend import KEY, FakeBackend
+from Testing.browser_viewer.person import start_clean
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -141,3 +142,9 @@ def page(browser: Any, running_page: RunningPage) -> Iterator[Any]:
     context.close()
     local = ("http://127.0.0.1:", "data:", "blob:")
     assert [url for url in requests if not url.startswith(local)] == []
+
+
+@pytest.fixture
+def clean(page: Any) -> None:
+    """The page without a conversation, whatever an earlier test has left."""
+    start_clean(page)

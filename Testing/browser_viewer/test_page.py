@@ -14,18 +14,12 @@ from Testing.browser_viewer.person import (
     last_turn,
     open_path,
     segment,
-    start_clean,
     view_pixels,
     wait_for_end,
     wait_until,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(autouse=True)
-def _clean(page):
-    start_clean(page)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("clean")]
 
 
 def test_answer_streams_and_the_overlay_appears_on_slices_and_in_3d(page, running_page):

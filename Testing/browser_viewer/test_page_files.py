@@ -13,19 +13,13 @@ from Testing.browser_viewer.person import (
     last_turn,
     open_path,
     segment,
-    start_clean,
     view_pixels,
     wait_for_end,
     wait_until,
     write_other_scan,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(autouse=True)
-def _clean(page):
-    start_clean(page)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.usefixtures("clean")]
 
 
 def test_report_segmentation_and_transcript_are_downloaded(page, tmp_path):

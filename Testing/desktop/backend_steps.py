@@ -5,34 +5,21 @@ What is installed here is a small stand-in for the set-up, so that it takes seco
 
 import gc
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import slicer
+from course import Course
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SHORT, LONG = 30.0, 120.0
 """Seconds of patience."""
 SLICES = 600
 """Of 512 x 512 voxels of 2 bytes: 315 MB."""
 
 
-class BackendCourse:
-    """Gives conditions to wait for; ``run`` keeps what is found."""
-
-    def __init__(self, run):
-        self.run = run
-        self.check = run.check
-
-    @property
-    def widget(self):
-        return slicer.modules.VILAM3SlicerWidget
-
-    @property
-    def connection(self):
-        return self.widget.session.connection
+class BackendCourse(Course):
+    """A person who looks after the backend."""
 
     @property
     def ui(self):
@@ -123,7 +110,6 @@ class BackendCourse:
         yield lambda: self.connection.state.address is None, SHORT
 
     def _install(self):
-        sys.path.insert(0, str(REPOSITORY))
         from Testing.VILAM3SlicerLib.connection.programs import backend_python, setup_source
         from VILAM3SlicerLib.desktop.backend import desktop_connection
         from VILAM3SlicerLib.desktop.host import QtHost

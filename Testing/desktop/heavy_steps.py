@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import slicer
-from steps import LONG, SHORT, Course
+from steps import LONG, SHORT, Visit
 
 SHAPE = (300, 512, 512)
 """Slices, rows and columns."""
@@ -15,7 +15,7 @@ LIMIT_MS = 50
 QUESTIONS = 50
 
 
-class HeavyCourse(Course):
+class HeavyCourse(Visit):
     """The same person with a heavier scan and a scripted backend that answers at once."""
 
     def steps(self):

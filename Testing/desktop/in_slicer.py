@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from backend_steps import BackendCourse
 from heavy_steps import HeavyCourse
 from stall_watch import StallWatch
-from steps import Course
+from steps import Visit
 from trouble_steps import TroubleCourse
 
 STEP_MS = 20
@@ -33,7 +33,7 @@ class Run:
         self.watch = StallWatch()
         self.checks = []
         courses = {
-            "visit": Course,
+            "visit": Visit,
             "heavy": HeavyCourse,
             "backend": BackendCourse,
             "trouble": TroubleCourse,

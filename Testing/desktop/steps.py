@@ -4,26 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+from course import Course
 
 LUNGS = "Segment the lungs."
 SHORT, LONG = 60.0, 240.0
 """Seconds of patience."""
 
 
-class Course:
-    """Gives conditions to wait for; ``run`` keeps what is found."""
-
-    def __init__(self, run):
-        self.run = run
-        self.check = run.check
-
-    @property
-    def widget(self):
-        return slicer.modules.VILAM3SlicerWidget
-
-    @property
-    def session(self):
-        return self.widget.session
+class Visit(Course):
+    """A person who comes to chat with a scan."""
 
     @property
     def chat(self):
@@ -63,7 +52,7 @@ class Course:
         yield from self._connect()
 
     def _connect(self):
-        connection = self.session.connection
+        connection = self.connection
         connection.settings.change(address=self.run.task["url"], key=self.run.task["key"], remember_key="")
         connection.connect()
         self.run.watch.begin("connecting")
@@ -157,7 +146,7 @@ class Course:
         yield lambda: undo.enabled, SHORT
         self.check("undoing a stopped turn keeps the segments", self.session.scan_scene.rows())
         undo.click()
-        yield lambda: not self.session.presenter.turns, SHORT
+        yield lambda: not self.session.presenter.turns and self.settled(), SHORT
         self.check("undo takes the segments of its turn", not self.session.scan_scene.rows())
         self.run.picture("10_undone")
 
@@ -174,7 +163,7 @@ class Course:
         yield _after(10), SHORT
         self.run.picture("11_backend_lost")
         self.run.watch.begin("finding the backend again")
-        yield lambda: self.session.connection.state.phase == "ready", LONG
+        yield lambda: self.connection.state.phase == "ready", LONG
         self.chat.follow("again", turn.turn_id)
         self.run.watch.begin("asking again")
         yield self.settled, LONG

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-import signal
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 
+from Testing.full_disk import full_disk
 from Testing.VILAM3SlicerLib.viewer.conftest import (
     MATRIX,
     SHAPE,
@@ -57,6 +54,26 @@ def only_notice(talk) -> str:
     return notice.message
 
 
+@pytest.fixture
+def worked_on(talk, scan):
+    """The scan of a question for which an expert is at work."""
+    talk.discussion.open(scan)
+    talk.ask()
+    talk.call()
+    return scan
+
+
+def put_partly(talk, steps: int) -> None:
+    """A second result for the scan that is talked about, of which so many pieces are in the scene already."""
+    talk.segment(two_organs(), "liver", "spleen")
+    talk.ask()
+    talk.call()
+    labels = two_organs()
+    talk.result(labels, *segment_infos(labels, ("liver", "spleen")))
+    for _ in range(steps):
+        talk.host.turn()
+
+
 def test_no_scan(talk, make_view):
     with pytest.raises(SceneError, match="no slice view 'Red'"):
         talk.ask()
@@ -82,12 +99,9 @@ def test_colour_and_several_frames(talk, scan, scene):
     assert (talk.scan.node, nodes(scene)) == (scan, before)
 
 
-def test_a_result_lies_under_the_linear_transform_of_its_scan(talk, scan, put_under_transform):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
+def test_a_result_lies_under_the_linear_transform_of_its_scan(talk, worked_on, put_under_transform):
     moved = np.array([[0, -1, 0, 10], [1, 0, 0, -5], [0, 0, 1, 3], [0, 0, 0, 1.0]])
-    transform = put_under_transform(scan, moved)
+    transform = put_under_transform(worked_on, moved)
     result_arrives(talk, "liver", "spleen")
     node = talk.scan.segmentation
     assert node.GetTransformNodeID() == transform.GetID()
@@ -104,74 +118,53 @@ def test_a_non_linear_transform_is_said(talk, scan):
     assert nodes(talk.scene) == before
 
 
-def test_a_non_linear_transform_in_mid_answer_is_said_and_nothing_added(talk, scan):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
-    bend(talk.scene, scan)
+def test_a_non_linear_transform_in_mid_answer_is_said_and_nothing_added(talk, worked_on):
+    bend(talk.scene, worked_on)
     result_arrives(talk, "liver")
     assert "non-linear transform" in only_notice(talk)
-    assert find_segmentation(talk.scene, scan) is None
+    assert find_segmentation(talk.scene, worked_on) is None
 
 
-def test_other_voxels_in_mid_answer_are_said_and_nothing_added(talk, scan):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
-    image_array(scan.GetImageData())[3, 4, 5] += 1
-    scan.GetImageData().GetPointData().GetScalars().Modified()
+def test_other_voxels_in_mid_answer_are_said_and_nothing_added(talk, worked_on):
+    image_array(worked_on.GetImageData())[3, 4, 5] += 1
+    worked_on.GetImageData().GetPointData().GetScalars().Modified()
     result_arrives(talk, "liver")
     assert "'chest' was changed after the question" in only_notice(talk)
-    assert find_segmentation(talk.scene, scan) is None
+    assert find_segmentation(talk.scene, worked_on) is None
 
 
-def test_a_scan_that_was_only_touched_gets_its_result(talk, scan):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
-    scan.GetImageData().GetPointData().GetScalars().Modified()
+def test_a_scan_that_was_only_touched_gets_its_result(talk, worked_on):
+    worked_on.GetImageData().GetPointData().GetScalars().Modified()
     result_arrives(talk, "liver")
     assert [row.name for row in talk.scan.rows()] == ["liver"]
 
 
-def test_another_place_in_mid_answer_is_said_and_nothing_added(talk, scan):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
+def test_another_place_in_mid_answer_is_said_and_nothing_added(talk, worked_on):
     labels = two_organs()
     talk.host.holds_later = True
-    scan.SetSpacing(1.0, 1.0, 1.0)
+    worked_on.SetSpacing(1.0, 1.0, 1.0)
     talk.result(labels, *segment_infos(labels, ("liver",)))
     talk.answer()
     talk.settle()
     assert "'chest' was changed after the question" in only_notice(talk)
-    assert find_segmentation(talk.scene, scan) is None
+    assert find_segmentation(talk.scene, worked_on) is None
 
 
-def test_voxels_that_are_gone_in_mid_answer_are_said(talk, scan):
-    talk.discussion.open(scan)
-    talk.ask()
-    talk.call()
-    labels, image = two_organs(), scan.GetImageData()
+def test_voxels_that_are_gone_in_mid_answer_are_said(talk, worked_on):
+    labels, image = two_organs(), worked_on.GetImageData()
     talk.result(labels, *segment_infos(labels, ("liver",)))
-    scan.SetAndObserveImageData(None)
+    worked_on.SetAndObserveImageData(None)
     talk.answer()
     talk.settle()
     assert "has no voxels any more" in only_notice(talk)
-    assert find_segmentation(talk.scene, scan) is None
-    scan.SetAndObserveImageData(image)
+    assert find_segmentation(talk.scene, worked_on) is None
+    worked_on.SetAndObserveImageData(image)
 
 
 @pytest.mark.parametrize("steps", range(0, 18))
 def test_a_scene_closed_while_a_result_is_put_into_it_is_clean(talk, scan, steps, capfd):
     talk.discussion.open(scan)
-    talk.segment(two_organs(), "liver", "spleen")
-    talk.ask()
-    talk.call()
-    labels = two_organs()
-    talk.result(labels, *segment_infos(labels, ("liver", "spleen")))
-    for _ in range(steps):
-        talk.host.turn()
+    put_partly(talk, steps)
     talk.scene.Clear(0)
     talk.host.run(until=lambda: talk.presenter.is_settled)
     for _ in range(20):
@@ -184,13 +177,7 @@ def test_a_scene_closed_while_a_result_is_put_into_it_is_clean(talk, scan, steps
 @pytest.mark.parametrize("steps", range(0, 16))
 def test_a_segmentation_removed_while_a_result_is_put_into_it_is_said_or_made_anew(talk, scan, steps, capfd):
     talk.discussion.open(scan)
-    talk.segment(two_organs(), "liver", "spleen")
-    talk.ask()
-    talk.call()
-    labels = two_organs()
-    talk.result(labels, *segment_infos(labels, ("liver", "spleen")))
-    for _ in range(steps):
-        talk.host.turn()
+    put_partly(talk, steps)
     was_done = not talk.presenter._stepping.is_running
     talk.scene.RemoveNode(talk.scan.segmentation)
     talk.answer()
@@ -293,19 +280,6 @@ def test_a_scans_own_name_that_slicer_cannot_read_back_is_told_once(  # noqa: PL
     assert app.io_manager.load_scene(path)
 
 
-@contextmanager
-def full_disk():
-    """No file may become longer than 2000 bytes; that of the tests' own output neither, so: only briefly."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 def test_a_full_disk_leaves_the_file_that_was_there(talk, scan, tmp_path):
     talk.discussion.open(scan)
     labels = np.random.default_rng(3).integers(0, 3, SHAPE).astype(np.uint8)
@@ -313,7 +287,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(talk, scan, tmp_path):
     path = tmp_path / "segmentation.seg.nrrd"
     talk.scan.save_segmentation(path)
     before, present = path.read_bytes(), nodes(talk.scene)
-    with full_disk(), pytest.raises(SceneError, match="could not be written"):
+    with full_disk(2000), pytest.raises(SceneError, match="could not be written"):
         talk.scan.save_segmentation(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -29,6 +29,18 @@ def edit(talk, segment_id: str) -> None:
     image.Modified()
 
 
+def turn_round(talk, segment_id: str) -> None:
+    """Move one voxel of each row of the segment along I: no row has more or fewer then."""
+    segment = segment_of(talk.scan.segmentation, segment_id)
+    image = segment.GetRepresentation(LABELMAP)
+    voxels = image_array(image)
+    there = voxels == segment.GetLabelValue()
+    first = there & ~np.roll(there, 1, axis=2)
+    behind = ~there & np.roll(there, 1, axis=2)
+    voxels[first], voxels[behind] = 0, segment.GetLabelValue()
+    image.Modified()
+
+
 @pytest.fixture
 def opened(talk, scan):
     talk.discussion.open(scan)
@@ -121,6 +133,17 @@ def test_an_edited_segment_is_kept_and_the_person_asked(opened):
     opened.presenter.undo()
     opened.settle()
     np.testing.assert_array_equal(segment_voxels(node, "liver"), edited)
+
+
+def test_a_segment_that_was_shifted_in_its_rows_is_an_edited_one(opened):
+    opened.segment(two_organs(), "liver", "spleen")
+    count = segment_voxels(opened.scan.segmentation, "liver").sum()
+    turn_round(opened, "liver")
+    assert segment_voxels(opened.scan.segmentation, "liver").sum() == count
+    opened.segment(two_organs(), "liver", "spleen")
+    (decision,) = opened.presenter.decisions
+    assert "'liver'" in decision.question
+    assert names(opened) == ["liver", "liver", "spleen"]
 
 
 def test_undo_leaves_an_edited_segment_until_the_person_says_so(opened):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.protocol.errors import OutOfSpace
 
@@ -40,9 +41,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(draft)
         draft.replace(path)
     except OSError as error:
-        raise OutOfSpace(
-            f"'{path.name}' cannot be written: {error.strerror or error}.", "Choose another place."
-        ) from error
+        said = _("'{name}' cannot be written: {reason}.").format(
+            name=path.name, reason=error.strerror or error
+        )
+        raise OutOfSpace(said, _("Choose another place.")) from error
     finally:
         with suppress(OSError):  # the folder itself may be gone
             draft.unlink(missing_ok=True)

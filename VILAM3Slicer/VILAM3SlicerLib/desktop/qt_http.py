@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import qt
+from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.connection.address import BackendAddress
@@ -246,7 +247,9 @@ def _tls_configuration(ca_file: str) -> Any:
     certificates = list(qt.QSslCertificate.fromPath(ca_file) or [])
     if not certificates:
         raise InvalidRequest(
-            f"There is no certificate in the CA file {ca_file}.", "Name a PEM file.", "ca_file_unusable"
+            _("There is no certificate in the CA file {file}.").format(file=ca_file),
+            _("Name a PEM file."),
+            "ca_file_unusable",
         )
     configuration = qt.QSslConfiguration.defaultConfiguration()
     known = configuration.caCertificates() or qt.QSslConfiguration.systemCaCertificates()
@@ -280,7 +283,9 @@ def _named_proxy(text: str) -> Any:
     if not parts.hostname or not port:
         named = text.rpartition("@")[2]  # without a password
         raise InvalidRequest(
-            f"The proxy {named} cannot be used.", "Write http://name:port.", "proxy_unusable"
+            _("The proxy {name} cannot be used.").format(name=named),
+            _("Write http://name:port."),
+            "proxy_unusable",
         )
     kind = qt.QNetworkProxy.Socks5Proxy if parts.scheme.startswith("socks") else qt.QNetworkProxy.HttpProxy
     user, password = unquote(parts.username or ""), unquote(parts.password or "")

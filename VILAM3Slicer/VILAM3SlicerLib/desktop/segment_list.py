@@ -153,7 +153,7 @@ class SegmentList:
     def _open_table(self) -> None:
         table = find_table(slicer.mrmlScene, self._scene.node)
         if table is None:
-            raise SceneError("The sizes are not measured yet.", "Try again in a moment.")
+            raise SceneError(_("The sizes are not measured yet."), _("Try again in a moment."))
         slicer.app.openNodeModule(table)
 
     def _edit(self) -> None:

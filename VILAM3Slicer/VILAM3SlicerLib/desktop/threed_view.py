@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.camera import FirstLook
@@ -21,7 +22,9 @@ def capture_threed_view(volume_node: Any, volume: str | None) -> CapturedView:
     """
     layout = slicer.app.layoutManager()
     if layout is None or layout.threeDViewCount < 1:
-        raise SceneError("The layout has no 3D view.", "Choose a layout with one, or send slice views only.")
+        raise SceneError(
+            _("The layout has no 3D view."), _("Choose a layout with one, or send slice views only.")
+        )
     return capture_threed(layout.threeDWidget(0).threeDView().renderWindow(), volume_node, volume)
 
 

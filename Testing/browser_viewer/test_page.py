@@ -74,6 +74,7 @@ def test_a_segment_can_be_hidden_and_shown(page):
     for name in ("left lung", "right lung"):
         page.click(f"[aria-label='Hide {name}']")
     wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) < 0.001, "overlay hidden")
+    assert page.locator(".segment-expert").all_inner_texts() == ["CT_TISSUE 1.0"]
     page.click("[aria-label='Show left lung']")
     wait_until(page, lambda: coloured_share(view_pixels(page, "Axial")) > 0.01, "one shown again")
 

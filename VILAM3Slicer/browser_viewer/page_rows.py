@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from VILAM3SlicerLib.chat.images import data_url
-from VILAM3SlicerLib.chat.rows import SegmentRow, css_colour
+from VILAM3SlicerLib.chat.rows import SegmentRow, css_colour, headings
 from VILAM3SlicerLib.chat.words import model_name
 from VILAM3SlicerLib.protocol.messages import BackendStatus
 
@@ -41,8 +41,9 @@ def segment_rows(segments: Sequence[SegmentRow]) -> list[Row]:
             "visible": row.visible,
             "opacity": round(100 * row.opacity),
             "source": row.source,
+            "heading": heading,
         }
-        for row in segments
+        for row, heading in zip(segments, headings(segments), strict=True)
     ]
 
 

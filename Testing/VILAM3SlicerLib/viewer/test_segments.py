@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from Testing.VILAM3SlicerLib.viewer.conftest import LIVER, MATRIX, SHAPE, segment_voxels, two_organs
+from VILAM3SlicerLib.chat.rows import headings
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.segmentation import LABELMAP, segment_ids, segment_of, set_visible
 from VILAM3SlicerLib.scene.size_table import find_table
@@ -193,6 +194,9 @@ def test_segments_of_an_expert_stand_together(opened):
     opened.segment(two_organs(), "fat", expert="CT_TISSUE")
     opened.segment(np.where(two_organs() == 2, 1, 0).astype(np.uint8), "spleen", expert="VISTA3D")
     assert names(opened) == ["liver", "spleen", "fat"]
+    assert headings(opened.scan.rows()) == ("VISTA3D 0.5", "", "CT_TISSUE 0.5")
+    opened.scan.segmentation.GetSegmentation().AddEmptySegment("", "mine")
+    assert headings(opened.scan.rows())[3:] == ("Others",)
 
 
 def test_results_are_filed_beside_the_scan_and_stay_where_the_person_puts_them(opened, scan):

@@ -44,7 +44,8 @@ class SegmentRow:
     """A segment as a list shows it; ``rgb`` is 0 to 255, ``opacity`` 0 to 1.
 
     ``volume_ml`` is None until it was measured, ``longest_mm`` is the longest diameter of a lesion (see
-    ``scene.diameters``) and None for anything else.
+    ``scene.diameters``) and None for anything else. ``group`` is the heading that it stands under: its
+    expert. ``edited``: somebody changed it after it came.
     """
 
     segment_id: str
@@ -55,6 +56,8 @@ class SegmentRow:
     source: str
     opacity: float = 1.0
     longest_mm: float | None = None
+    group: str = ""
+    edited: bool = False
 
     @property
     def is_found(self) -> bool:
@@ -70,6 +73,12 @@ class SegmentRow:
             return _("not found")
         longest = f", {self.longest_mm:.0f} mm" if self.longest_mm is not None else ""
         return millilitres(self.volume_ml) + longest
+
+
+def headings(rows: Sequence[SegmentRow]) -> tuple[str, ...]:
+    """For each row the heading that stands above it, empty for those that are under the one before."""
+    before = ("", *(row.group for row in rows))
+    return tuple("" if row.group == last else row.group for row, last in zip(rows, before, strict=False))
 
 
 @dataclass(frozen=True)

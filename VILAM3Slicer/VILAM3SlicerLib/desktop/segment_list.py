@@ -9,19 +9,20 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.rows import SegmentRow
+from VILAM3SlicerLib.chat.rows import SegmentRow, headings
 from VILAM3SlicerLib.desktop.files import ask_file_name
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.size_table import find_table
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
-_NAME, _SIZE, _SOURCE = range(3)
+_NAME, _SIZE, _COLUMNS = range(3)
 
 
 class SegmentList:
-    """A table with a line for each segment.
+    """A table with a line for each segment, under a line for each expert.
 
     Args:
         scene: the scan and its segments.
@@ -33,6 +34,7 @@ class SegmentList:
         self._scene = scene
         self._messages = messages
         self._rows: list[SegmentRow] = []
+        self._lines: list[SegmentRow | str] = []
         self._is_filled = False
         self._filling = False
         self._table = self._ui.segmentTable
@@ -44,14 +46,14 @@ class SegmentList:
         """Show these segments; lines that look the same are not touched."""
         if self._is_filled and list(rows) == self._rows:
             return
-        before, self._is_filled = self._rows, True
+        before, self._is_filled = self._lines, True
+        self._rows, self._lines = list(rows), _lines(rows)
         self._filling = True
-        self._table.setRowCount(len(rows))
-        for number, row in enumerate(rows):
-            if number >= len(before) or row != before[number]:
-                self._fill(number, row)
+        self._table.setRowCount(len(self._lines))
+        for number, line in enumerate(self._lines):
+            if number >= len(before) or line != before[number]:
+                self._fill(number, line)
         self._filling = False
-        self._rows = list(rows)
         self._ui.emptyLabel.setVisible(not rows)
         for widget in (self._table, self._ui.opacityRow, self._ui.segmentButtons):
             widget.setVisible(bool(rows))
@@ -60,11 +62,10 @@ class SegmentList:
 
     def _prepare_table(self) -> None:
         table = self._table
-        table.setColumnCount(3)
-        table.setHorizontalHeaderLabels([_("Segment"), _("Size"), _("Found by")])
+        table.setColumnCount(_COLUMNS)
+        table.setHorizontalHeaderLabels([_("Segment"), _("Size")])
         table.horizontalHeader().setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
-        for column in (_SIZE, _SOURCE):
-            table.horizontalHeader().setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setSectionResizeMode(_SIZE, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         table.setShowGrid(False)
@@ -96,32 +97,55 @@ class SegmentList:
             (_("Labelmaps, models and more: module Segmentations"), self._open_segmentations),
         )
 
-    def _fill(self, line: int, row: SegmentRow) -> None:
+    def _fill(self, number: int, line: SegmentRow | str) -> None:
+        columns = _COLUMNS if isinstance(line, str) else 1
+        if self._table.columnSpan(number, _NAME) != columns:
+            self._table.setSpan(number, _NAME, 1, columns)
+        if isinstance(line, str):
+            self._fill_heading(number, line)
+        else:
+            self._fill_segment(number, line)
+
+    def _fill_heading(self, number: int, words: str) -> None:
+        heading = qt.QTableWidgetItem(said(words))
+        heading.setFlags(qt.Qt.ItemIsEnabled)
+        font = heading.font()
+        font.setBold(True)
+        heading.setFont(font)
+        self._table.setItem(number, _NAME, heading)
+
+    def _fill_segment(self, number: int, row: SegmentRow) -> None:
         name = qt.QTableWidgetItem(row.name)
         name.setIcon(_swatch(row.rgb))
         name.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
         name.setCheckState(qt.Qt.Checked if row.visible else qt.Qt.Unchecked)
-        self._table.setItem(line, _NAME, name)
-        for column, words in ((_SIZE, row.size), (_SOURCE, row.source)):
-            item = qt.QTableWidgetItem(words)
-            if column != _SOURCE:
-                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-            self._table.setItem(line, column, item)
+        name.setToolTip(row.source)
+        size = qt.QTableWidgetItem(said(row.size) + (_(", edited") if row.edited else ""))
+        size.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+        self._table.setItem(number, _NAME, name)
+        self._table.setItem(number, _SIZE, size)
 
     def _changed(self, item: Any) -> None:
-        if self._filling or item.column() != _NAME or item.row() >= len(self._rows):
+        row = self._row_at(item.row())
+        if self._filling or item.column() != _NAME or row is None:
             return
-        row = self._rows[item.row()]
         if (item.checkState() == qt.Qt.Checked) != row.visible:
             self._toggle(row.segment_id)
             self.refresh(self._scene.rows())
 
     def _selected(self) -> list[SegmentRow]:
         lines = sorted({index.row() for index in self._table.selectionModel().selectedRows()})
-        return [self._rows[line] for line in lines if line < len(self._rows)]
+        return [row for line in lines if (row := self._row_at(line)) is not None]
 
-    def _go_to(self, line: int) -> None:
-        self._scene.go_to(self._rows[line].segment_id)
+    def _row_at(self, number: int) -> SegmentRow | None:
+        """The segment in a line, None in that of an expert."""
+        line = self._lines[number] if number < len(self._lines) else ""
+        return None if isinstance(line, str) else line
+
+    def _go_to(self, number: int) -> None:
+        row = self._row_at(number)
+        if row is not None:
+            self._scene.go_to(row.segment_id)
 
     def _go_to_selected(self) -> None:
         for row in self._selected()[:1]:
@@ -164,6 +188,13 @@ class SegmentList:
 
     def _open_segmentations(self) -> None:
         slicer.app.openNodeModule(self._scene.segmentation)
+
+
+def _lines(rows: Sequence[SegmentRow]) -> list[SegmentRow | str]:
+    lines: list[SegmentRow | str] = []
+    for heading, row in zip(headings(rows), rows, strict=True):
+        lines += [heading, row] if heading else [row]
+    return lines
 
 
 def _swatch(rgb: Sequence[int]) -> Any:

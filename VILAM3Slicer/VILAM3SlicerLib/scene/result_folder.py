@@ -1,9 +1,4 @@
-"""The results of a scan in one folder of the subject hierarchy, beside the scan.
-
-Slicer wants the items of segments right below their segmentation (its plug-in takes an item's parent for it),
-so there is no folder for each expert: the segments stand in the order of their experts
-(``result_segments.order_by_expert``), in the hierarchy and in every list.
-"""
+"""The results of a scan in one folder of the subject hierarchy, beside the scan; see ``expert_groups``."""
 
 from __future__ import annotations
 

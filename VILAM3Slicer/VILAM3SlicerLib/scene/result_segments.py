@@ -14,6 +14,7 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.colors import distinct_color
 from VILAM3SlicerLib.scene.envelopes import FAINT, soften_envelopes
+from VILAM3SlicerLib.scene.expert_groups import order_by_expert, put_headings_in_steps, remove_headings
 from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
 from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels_in_steps
 from VILAM3SlicerLib.scene.packed_segments import (
@@ -26,7 +27,7 @@ from VILAM3SlicerLib.scene.packed_segments import (
 from VILAM3SlicerLib.scene.replaced_segments import keep_replaced, take_replaced
 from VILAM3SlicerLib.scene.result_folder import file_result
 from VILAM3SlicerLib.scene.scan_nodes import safe_text
-from VILAM3SlicerLib.scene.segment_origin import Origin, is_by, read_fingerprint, read_origin, write_origin
+from VILAM3SlicerLib.scene.segment_origin import Origin, is_by, read_fingerprint, write_origin
 from VILAM3SlicerLib.scene.segmentation import (
     LABELMAP,
     create_segmentation,
@@ -111,6 +112,7 @@ class ResultSegments:
         replaced = [one for one in earlier if one not in edited]
         looks = yield from self._take_out(volume_node, replaced, origin.turn_id)
         node = self._node(volume_node)
+        remove_headings(node)
         outlined = overlapping(segments)
         ids = {}
         for layer in layers:
@@ -122,7 +124,7 @@ class ResultSegments:
             if before:
                 put_opacities(node, ids[name], before)
             yield
-        arrange(node)
+        yield from _arrange(node)
         return Added(ids, tuple(edited))
 
     def remove_turn(self, volume_node: Any, turn_id: str) -> int:
@@ -151,12 +153,13 @@ class ResultSegments:
         edited = (yield from self.edited_in_steps(node, ids)) if keep_edited else set()
         kept = {segment_of(node, one).GetName() for one in edited}
         yield from remove_in_steps(node, [one for one in ids if one not in edited])
+        remove_headings(node)
         for packed in take_replaced(self._scene, volume_node, turn_id):
             waiting = [one for one in packed["segments"] if one["name"] in kept]
             if waiting:  # comes back once its successor, which somebody edited, is gone
                 keep_replaced(self._scene, volume_node, turn_id, packed | {"segments": waiting})
             yield from unpack_in_steps(node, volume_node, packed, tuple(kept))
-        arrange(node)
+        yield from _arrange(node)
         return sorted(edited)
 
     def replace_in_steps(self, volume_node: Any, ids: Sequence[str], turn_id: str) -> Steps[None]:
@@ -239,20 +242,11 @@ class ResultSegments:
         return segment
 
 
-def arrange(segmentation_node: Any) -> None:
+def _arrange(segmentation_node: Any) -> Steps[None]:
     """What follows from all segments together: their order, and how clear those around others are."""
     order_by_expert(segmentation_node)
     soften_envelopes(segmentation_node)
-
-
-def order_by_expert(segmentation_node: Any) -> None:
-    """Let the segments of each expert stand together, in the order in which they came."""
-    ids = segment_ids(segmentation_node)
-    experts = [_expert(segment_of(segmentation_node, one)) or "" for one in ids]
-    first = {expert: place for place, expert in reversed(list(enumerate(experts)))}
-    ordered = [one for _, one in sorted(zip(experts, ids, strict=True), key=lambda pair: first[pair[0]])]
-    if ordered != ids:
-        segmentation_node.GetSegmentation().ReorderSegments(ordered)
+    yield from put_headings_in_steps(segmentation_node)
 
 
 def _insert(node: Any, segment: Any, outlined: bool) -> str:
@@ -261,8 +255,3 @@ def _insert(node: Any, segment: Any, outlined: bool) -> str:
         node.GetDisplayNode().SetSegmentVisibility2DFill(segment_id, False)
         node.GetDisplayNode().SetSegmentOpacity3D(segment_id, FAINT)
     return segment_id
-
-
-def _expert(segment: Any) -> str | None:
-    origin = read_origin(segment)
-    return origin.expert if origin else None

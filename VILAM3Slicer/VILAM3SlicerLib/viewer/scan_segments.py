@@ -14,13 +14,14 @@ from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
 from VILAM3SlicerLib.protocol.events import ExpertResult
 from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.protocol.phrases import phrases
+from VILAM3SlicerLib.scene.expert_groups import expert_label
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure
 from VILAM3SlicerLib.scene.navigation import go_to_segment
 from VILAM3SlicerLib.scene.result_folder import remove_node
 from VILAM3SlicerLib.scene.result_segments import Added, ResultSegments
 from VILAM3SlicerLib.scene.segment_looks import SegmentLooks
-from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
+from VILAM3SlicerLib.scene.segment_origin import Origin
 from VILAM3SlicerLib.scene.segmentation import (
     find_segmentation,
     is_visible,
@@ -163,17 +164,19 @@ class ScanSegments:
     def _row(self, node: Any, segment_id: str) -> SegmentRow:
         segment = segment_of(node, segment_id)
         red, green, blue = (round(255 * channel) for channel in segment.GetColor())
-        origin, size = read_origin(segment), self.sizes.of(segment_id)
-        edited = ", edited" if size is not None and size.edited else ""
+        expert, size = expert_label(segment), self.sizes.of(segment_id)
+        edited = size is not None and size.edited
         return SegmentRow(
             segment_id,
             segment.GetName(),
             (red, green, blue),
             size.volume_ml if size is not None else self._told_ml.get(segment_id),
             is_visible(node, segment_id),
-            f"{origin.expert} {origin.version}{edited}" if origin else "",
+            expert + (", edited" if edited else ""),
             opacity_of(node, segment_id),
             size.longest_mm if size is not None else None,
+            expert or _("Others"),
+            edited,
         )
 
     def go_to(self, segment_id: str) -> None:

@@ -1,4 +1,7 @@
-"""The sizes of a scan's segments, measured again after each change, a person's too, and kept as a table."""
+"""The sizes of a scan's segments, measured again after each change, a person's too, and kept as a table.
+
+The headings of the experts follow such changes here as well.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import slicer
 
 from VILAM3SlicerLib.chat.interfaces import Host
 from VILAM3SlicerLib.protocol.errors import SceneError
+from VILAM3SlicerLib.scene.expert_groups import put_headings_in_steps
 from VILAM3SlicerLib.scene.label_counts import CountedLayers
 from VILAM3SlicerLib.scene.measurements import Measurement, measure_in_steps
 from VILAM3SlicerLib.scene.segmentation import find_segmentation, layers_of, segment_ids
 from VILAM3SlicerLib.scene.size_table import keep_table
-from VILAM3SlicerLib.scene.steps import Steps
+from VILAM3SlicerLib.scene.steps import Steps, finish
 
 _REST_SECONDS = 0.5
 """How long segments must rest before they are measured: a brush changes them many times a second."""
@@ -96,6 +100,8 @@ class SizeKeeping:
         self._counted.forget_all_but(layers_of(node) if node is not None else ())
         if self._is_open():
             keep_table(self._scene, self._volume, measured)
+        if node is not None:
+            finish(put_headings_in_steps(node))  # mostly one or two for a segment that the person added
         self.on_change()
 
     def _segmentation(self) -> Any:

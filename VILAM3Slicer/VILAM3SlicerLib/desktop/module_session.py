@@ -14,6 +14,7 @@ from VILAM3SlicerLib.desktop.host import QtHost
 from VILAM3SlicerLib.desktop.threed_view import SurfacesInSight
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ModelDescription, ViewMode
+from VILAM3SlicerLib.scene.flat_scans import is_flat, view_of
 from VILAM3SlicerLib.scene.stored_range import tell_from_database
 from VILAM3SlicerLib.scene.view_watch import ViewWatch
 from VILAM3SlicerLib.viewer.discussion import Discussion
@@ -51,6 +52,7 @@ class ModuleSession:
         self.show_behind: Callable[[str], None] = lambda _turn_id: None
         self.show_backend: Callable[[], None] = lambda: None
         self._model: ModelDescription | None = None
+        self._flat_view = ""
         self._planned = False
         self._views_changed = False
         self._ticking = False
@@ -146,13 +148,22 @@ class ModuleSession:
         self.on_trouble(error)
 
     def _note_scan(self) -> None:
-        database = getattr(slicer, "dicomDatabase", None)
-        if database is not None and self.scan_scene.node is not None:
-            tell_from_database(self.scan_scene.node, database.instanceValue)
+        if self.scan_scene.node is not None:
+            self._note_files(self.scan_scene.node)
         self._choose_mode()
         self.on_scan()
         self._note_views()
         self._threed.note_scan()
+
+    def _note_files(self, node: Any) -> None:
+        """What a radiograph could have held, and which view shows a scan of one slice from the front."""
+        database = getattr(slicer, "dicomDatabase", None)
+        if database is not None:
+            tell_from_database(node, database.instanceValue)
+        if is_flat(node):
+            self.scan_scene.asked_view = self._flat_view = view_of(node)
+        elif self.scan_scene.asked_view == self._flat_view:  # it was not the person's choice
+            self.scan_scene.asked_view, self._flat_view = view_of(node), ""
 
     def _note_surface(self) -> None:
         self._threed.note_surface()

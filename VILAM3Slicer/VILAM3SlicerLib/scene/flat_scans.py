@@ -12,10 +12,15 @@ _VIEWS = ("Yellow", "Green", "Red")
 SUPERIOR = 2
 
 
+def is_flat(node: Any) -> bool:
+    """Whether a volume node has one slice only."""
+    return list(node.GetImageData().GetDimensions()).count(1) == 1
+
+
 def slice_axis(node: Any) -> int:
     """The patient axis (0 R, 1 A, 2 S) across the only slice of a volume node; S for one with several."""
     lengths = node.GetImageData().GetDimensions()
-    if list(lengths).count(1) != 1:
+    if not is_flat(node):
         return SUPERIOR
     voxel_axes = [voxel_axis for voxel_axis, _ in closest_ras_axes(ijk_to_ras(node))]
     return voxel_axes.index(lengths.index(1))

@@ -25,6 +25,9 @@ OPEN_PATHS = frozenset({"/healthz"})
 
 access_log = logging.getLogger("inference_backend.access")
 
+POLLED = ("/healthz", "/v1/status")
+"""Front ends ask these every few seconds; good answers would crowd all else out of a log."""
+
 
 class Guards:
     """Refuses what has no business here, in front of the whole app."""
@@ -130,4 +133,6 @@ def _log_access(scope: Scope, status: int | None, seconds: float) -> None:
     """The route as it is declared, so that no id, query or text of a person gets into the log."""
     route: Any = scope.get("route")
     path = getattr(route, "path", "(no route)")
-    access_log.info("method=%s route=%s status=%s ms=%.0f", scope["method"], path, status, seconds * 1000)
+    level = logging.DEBUG if path in POLLED and status == 200 else logging.INFO
+    message = "method=%s route=%s status=%s ms=%.0f"
+    access_log.log(level, message, scope["method"], path, status, seconds * 1000)

@@ -23,6 +23,7 @@ from VILAM3SlicerLib.protocol.events import (
     ExpertProgress,
     ExpertResult,
     Failed,
+    Notice,
     Prompt,
     Queued,
     SeenImage,
@@ -62,6 +63,15 @@ def test_states_follow_the_events_of_a_turn_with_an_expert(talk):
     talk.say(answer("The left lung measures 2104 mL.", 1))
     assert (talk.turn.state, talk.turn.text) == ("done", "The left lung measures 2104 mL.")
     assert talk.scene.shown == [(talk.turn.turn_id, RESULT)]
+
+
+def test_that_the_model_is_being_loaded_is_told_until_it_answers(talk):
+    talk.ask()
+    talk.say(Queued(0), Notice("model_loading", "The model is being loaded; the answer follows."))
+    assert talk.turn.activity == "The model is being loaded; the answer follows."
+    talk.say(Notice("shortened", "The oldest turn was left out."), Text(0, "Yes."), answer("Yes."))
+    assert talk.turn.activity == ""
+    assert [notice.code for notice in talk.turn.notices] == ["shortened"]
 
 
 def test_only_what_makes_sense_is_allowed(talk):

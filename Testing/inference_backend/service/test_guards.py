@@ -98,6 +98,19 @@ def test_a_large_body_is_refused_before_it_is_read(tmp_path: Path) -> None:
         assert not list((service.folder / "volumes").iterdir())
 
 
+def test_what_front_ends_ask_every_few_seconds_does_not_crowd_the_log(
+    service: RunningService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    service.http.get("/v1/status")
+    service.http.get("/v1/status", headers={"Authorization": "Bearer wrong"})
+    service.http.get("/v1/models")
+    lines = [record.getMessage() for record in caplog.records if "route=" in record.getMessage()]
+    assert len(lines) == 2
+    assert "status=401" in lines[0]
+    assert "route=/v1/models" in lines[1]
+
+
 def test_the_log_has_routes_and_times_but_no_text_no_key_and_no_names(
     service: RunningService, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -41,6 +41,8 @@ def _take(turn: Turn, event: Event, now: float) -> Turn:
     match event.payload:
         case Queued(position):
             return replace(turn, state="queued", activity=_waiting(position))
+        case Notice("model_loading", message):
+            return replace(turn, activity=message)
         case Notice() as notice:
             return replace(turn, notices=(*turn.notices, notice))
         case Prompt() as prompt:

@@ -159,7 +159,7 @@ def plan_text(plan: InstallPlan) -> str:
         _("Folder: {folder}").format(folder=plan.folder),
         _("Python: {python}").format(python=plan.python),
         _("Steps: {steps}").format(steps=", ".join(plan.steps) or _("nothing is left to do")),
-        _("To fetch: about {size}").format(size=_gigabytes(plan.download_bytes)),
+        _("To fetch: up to {size}").format(size=_gigabytes(plan.download_bytes)),
         _("On the disk: up to {size} ({free} are free)").format(
             size=_gigabytes(plan.disk_bytes), free=_gigabytes(plan.free_bytes)
         ),

@@ -121,7 +121,8 @@ class Talk:
         """A whole turn whose expert finds these, numbered from 1."""
         turn_id = self.ask()
         self.call(expert)
-        self.result(labels, *segment_infos(labels, names), expert=expert)
+        voxel_ml = abs(np.linalg.det(ijk_to_ras(self.scan.node)[:3, :3])) / 1000
+        self.result(labels, *segment_infos(labels, names, voxel_ml), expert=expert)
         self.answer()
         self.settle()
         return turn_id
@@ -131,9 +132,10 @@ class Talk:
         self.host.run(until=lambda: self.presenter.is_settled)
 
 
-def segment_infos(labels: np.ndarray, names: tuple[str, ...]) -> list[SegmentInfo]:
+def segment_infos(labels: np.ndarray, names: tuple[str, ...], voxel_ml: float = 0.0) -> list[SegmentInfo]:
+    counts = np.bincount(labels.ravel(), minlength=len(names) + 1).tolist()
     return [
-        SegmentInfo(name, (value,), "", int((labels == value).sum()), 0.0, None)
+        SegmentInfo(name, (value,), "", counts[value], counts[value] * voxel_ml, None)
         for value, name in enumerate(names, 1)
     ]
 

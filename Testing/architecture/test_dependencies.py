@@ -54,10 +54,15 @@ ALLOWED = {
 
 def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+        yield from _names(node)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """What a statement imports, nothing where it is no import."""
+    if isinstance(node, ast.ImportFrom) and node.level == 0:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
 
 
 def sources(folder: Path) -> list[Path]:
@@ -93,6 +98,42 @@ def test_shared_library_imports_nothing_that_slicer_does_not_ship(repository: Pa
     for path in sources(repository / "VILAM3Slicer/VILAM3SlicerLib"):
         toolkit = DESKTOP_SHIPS if "desktop" in path.parts else set()
         assert {name.split(".")[0] for name in imported(path)} <= known | toolkit, path
+
+
+def test_the_module_imports_at_file_scope_only_what_every_slicer_has(repository: Path) -> None:
+    tree = ast.parse((repository / "VILAM3Slicer/VILAM3Slicer.py").read_text())
+    names = {name.split(".")[0] for node in tree.body for name in _names(node)}
+    assert names <= {"VILAM3SlicerLib", "qt", *sys.stdlib_module_names, *SLICER_SHIPS}
+
+
+def test_nothing_is_done_when_a_file_is_imported(repository: Path) -> None:
+    """Slicer imports a module at its start: no file is read then, nothing installed, nothing sent."""
+    files = [repository / "VILAM3Slicer/VILAM3Slicer.py"]
+    for path in [*files, *sources(repository / "VILAM3Slicer/VILAM3SlicerLib")]:
+        for node in ast.parse(path.read_text()).body:
+            assert isinstance(node, DEFINING) or _is_guarded(node) or _is_text(node), f"{path}:{node.lineno}"
+
+
+DEFINING = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.Assign,
+    ast.AnnAssign,
+)
+
+
+def _is_guarded(node: ast.stmt) -> bool:
+    """For type checkers only, or where the file is run as a program of its own."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) in (
+        "TYPE_CHECKING",
+        "__name__ == '__main__'",
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 FRONT_END_ORDER = {

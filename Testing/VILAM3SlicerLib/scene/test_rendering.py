@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def app():
     """An application of its own: a view does not draw a slice node that outlived another view's logic."""
     from trame_slicer.core import SlicerApp
@@ -62,8 +62,8 @@ def draw(view) -> np.ndarray:
     return as_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[..., :3].astype(int)
 
 
-def test_overlay_is_drawn_on_its_voxels_and_goes_with_undo(red, scene, app_logic, make_volume, oblique):
-    scan = make_volume(np.random.default_rng(0).integers(0, 50, SHAPE).astype(np.int16), oblique)
+def test_overlay_is_drawn_on_its_voxels_and_goes_with_undo(red, scene, app_logic, make_volume, ijk_to_ras):
+    scan = make_volume(np.random.default_rng(0).integers(0, 50, SHAPE).astype(np.int16), ijk_to_ras)
     labels = np.zeros(SHAPE, np.uint8)
     labels[4:14, 30:42, 8:22] = 1
     red.set_background_volume_id(scan.GetID())

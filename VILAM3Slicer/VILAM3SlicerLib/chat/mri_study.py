@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import MriRole
 from VILAM3SlicerLib.protocol.mri_sequences import ROLES, SequenceCandidate
+from VILAM3SlicerLib.protocol.phrases import joined, phrases
+
+_ = phrases(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,17 @@ class MriStudy:
         """What the person should look at: two patients, more than one candidate, what is missing."""
         strangers = self._of_other_patients()
         if strangers:
-            return f"These are images of different patients: {', '.join(strangers)}."
+            return _("These are images of different patients: {names}.").format(names=", ".join(strangers))
         unclear = [
-            f"{role} could be {_or(found)}" for role in ROLES if len(found := self._possible(role)) > 1
+            _("{role} could be {names}").format(role=role, names=_or(found))
+            for role in ROLES
+            if len(found := self._possible(role)) > 1
         ]
         if unclear:
-            return f"{'; '.join(unclear)}: choose."
+            return _("{which}: choose.").format(which=joined("; ", unclear))
         if self.missing and len(self.missing) < len(ROLES):
-            return f"Missing: {', '.join(self.missing)}. A tumour segmentation needs all four."
+            words = _("Missing: {roles}. A tumour segmentation needs all four.")
+            return words.format(roles=", ".join(self.missing))
         return ""
 
     def sequences(self, key: str) -> tuple[ChosenSequence, ...]:
@@ -118,8 +124,8 @@ class MriStudy:
         strangers = self._of_other_patients()
         if strangers:
             raise InvalidRequest(
-                f"The sequences are of different patients: {', '.join(strangers)}.",
-                "Choose sequences of one patient in the table above the question.",
+                _("The sequences are of different patients: {names}.").format(names=", ".join(strangers)),
+                _("Choose sequences of one patient in the table above the question."),
                 "different_patients",
             )
         return chosen
@@ -156,4 +162,4 @@ def _described(candidate: SequenceCandidate) -> str:
 
 
 def _or(candidates: Sequence[SequenceCandidate]) -> str:
-    return " or ".join(one.name for one in candidates)
+    return joined(_(" or "), (one.name for one in candidates))

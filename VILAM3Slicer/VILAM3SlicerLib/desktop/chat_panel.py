@@ -44,7 +44,7 @@ class ChatPanel:
         self._colours = ColourWatch(self._ui.transcriptBrowser, session.plan_refresh)
         self._work = WorkBar(self._ui)
         self.seen = SeenStrip(session.scan_scene.capture, self._choose_view)
-        self._sequences = SequenceTable(session.scan_scene.study, self.seen.soon)
+        self._sequences = SequenceTable(session.scan_scene, self.seen.soon)
         marks = session.scan_scene.question_marks
         self._marks = MarksRow(marks, lambda: session.scan_scene.marks, self.seen.soon)
         self._decision = DecisionBar(session.presenter, messages)
@@ -68,6 +68,7 @@ class ChatPanel:
             self._transcript.show_welcome(self._welcome())
         self._work.show(rows[-1] if rows and rows[-1].running else None)
         self._decision.refresh()
+        self._sequences.refresh()
         allowed = presenter.allowed
         self._ui.sendButton.setEnabled(allowed.ask)
         self._ui.stopButton.setEnabled(allowed.stop)

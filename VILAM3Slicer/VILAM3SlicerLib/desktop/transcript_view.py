@@ -71,6 +71,7 @@ class TranscriptView:
         if self._rows or html != self._welcome:
             self._rows, self._starts, self._welcome = [], [], html
             self._pictured.clear()
+            self._follows_the_end = False
             self._browser.setHtml(html)
 
     def show(self, rows: Sequence[TurnRow]) -> None:
@@ -121,6 +122,14 @@ class TranscriptView:
         cursor.movePosition(qt.QTextCursor.End)
         self._starts.append(cursor.position())
         cursor.insertHtml(turn_html(row, look))
+        if len(self._starts) == 1:
+            self._close_gap_at_the_top()
+
+    def _close_gap_at_the_top(self) -> None:
+        """A text that begins with a table has an empty line above it, which cannot be removed."""
+        cursor, line = qt.QTextCursor(self._browser.document), qt.QTextBlockFormat()
+        line.setLineHeight(1, qt.QTextBlockFormat.FixedHeight)
+        cursor.setBlockFormat(line)
 
     def _on_link(self, url: Any) -> None:
         target = read_link(url.toEncoded().data().decode("ascii"))

@@ -39,6 +39,7 @@ def segment_rows(segments: Sequence[SegmentRow]) -> list[Row]:
             "colour": css_colour(row.rgb),
             "size": row.size,
             "visible": row.visible,
+            "found": row.is_found,
             "opacity": round(100 * row.opacity),
             "source": row.source,
             "heading": heading,

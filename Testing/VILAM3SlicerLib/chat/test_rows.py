@@ -142,7 +142,7 @@ def test_behind_the_scenes_shows_why_an_expert_failed(called):
     [(2104.46, "2,104 mL"), (9.96, "10.0 mL"), (0.04, "0.04 mL"), (0.004, "< 0.01 mL"), (0.0, "not found")],
 )
 def test_sizes_read_as_people_write_them(millilitres, words):
-    assert SegmentRow("id", "name", (0, 0, 0), millilitres, True, "").size == words
+    assert SegmentRow("id", "name", (0, 0, 0), millilitres, True, "VISTA3D 0.5").size == words
 
 
 def plain(text):

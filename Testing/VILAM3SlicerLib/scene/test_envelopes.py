@@ -8,7 +8,7 @@ import pytest
 from Testing.VILAM3SlicerLib.scene.test_segmentation import SHAPE, info, sent
 from VILAM3SlicerLib.scene.envelopes import FAINT, soften_envelopes
 from VILAM3SlicerLib.scene.result_segments import ResultSegments
-from VILAM3SlicerLib.scene.segment_origin import Origin
+from VILAM3SlicerLib.scene.segment_origin import OPACITY_3D, Origin
 from VILAM3SlicerLib.scene.segmentation import find_segmentation, segment_ids, segment_of
 from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
@@ -97,6 +97,13 @@ def test_what_was_set_and_what_a_person_chose_are_told_apart_after_loading(scene
     node.GetSegmentation().RemoveSegment("muscle")
     soften_envelopes(node)
     assert opacities(scene, loaded) == {"skin": 1.0}
+
+
+def test_a_note_that_somebody_changed_in_the_file_is_not_trusted(scene, scan, add):
+    add("turn-1", EVERYTHING)
+    segment_of(find_segmentation(scene, scan), "skin").SetTag(OPACITY_3D, "much")
+    add("turn-2", (info("lungs", 4),))
+    assert opacities(scene, scan)["skin"] == FAINT
 
 
 def test_a_segment_that_a_person_drew_is_left_alone(scene, scan, add):

@@ -199,6 +199,30 @@ def test_segments_of_an_expert_stand_together(opened):
     assert headings(opened.scan.rows())[3:] == ("Others",)
 
 
+def test_headings_in_the_tree_follow_a_segment_that_a_person_adds(opened):
+    """Slicer's desktop makes the items of segments, which is played here."""
+    import slicer
+    from vtkmodules.vtkCommonCore import vtkIdList
+
+    opened.segment(two_organs(), "liver")
+    node = opened.scan.segmentation
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(opened.scene)
+    parent = hierarchy.GetItemByDataNode(node)
+    own = node.GetSegmentation().AddEmptySegment("mine", "mine")
+    mark = slicer.vtkMRMLSegmentationNode.GetSegmentIDAttributeName()
+    for segment_id in ("liver", own):
+        item = hierarchy.CreateHierarchyItem(parent, segment_id, "VirtualBranch")
+        hierarchy.SetItemAttribute(item, mark, segment_id)
+
+    def lines() -> list[str]:
+        items = vtkIdList()
+        hierarchy.GetItemChildren(parent, items)
+        return [hierarchy.GetItemName(items.GetId(place)) for place in range(items.GetNumberOfIds())]
+
+    opened.host.run(until=lambda: lines() == ["VISTA3D 0.5", "liver", "Others", "mine"])
+    assert opened.scan.rows()[-1].size == "empty"
+
+
 def test_results_are_filed_beside_the_scan_and_stay_where_the_person_puts_them(opened, scan):
     import slicer
 

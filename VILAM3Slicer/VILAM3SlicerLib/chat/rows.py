@@ -66,11 +66,11 @@ class SegmentRow:
 
     @property
     def size(self) -> str:
-        """The volume in words, and a lesion's longest diameter."""
+        """The volume in words, and a lesion's longest diameter; one that no expert made may be empty yet."""
         if self.volume_ml is None:
             return "…"
         if not self.is_found:
-            return _("not found")
+            return _("not found") if self.source else _("empty")
         longest = f", {self.longest_mm:.0f} mm" if self.longest_mm is not None else ""
         return millilitres(self.volume_ml) + longest
 

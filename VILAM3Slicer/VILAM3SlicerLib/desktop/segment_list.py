@@ -117,8 +117,10 @@ class SegmentList:
     def _fill_segment(self, number: int, row: SegmentRow) -> None:
         name = qt.QTableWidgetItem(row.name)
         name.setIcon(_swatch(row.rgb))
-        name.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
-        name.setCheckState(qt.Qt.Checked if row.visible else qt.Qt.Unchecked)
+        flags = qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable
+        name.setFlags(flags | qt.Qt.ItemIsUserCheckable if row.is_found else flags)
+        if row.is_found:  # else there is nothing to show or hide
+            name.setCheckState(qt.Qt.Checked if row.visible else qt.Qt.Unchecked)
         name.setToolTip(row.source)
         size = qt.QTableWidgetItem(said(row.size) + (_(", edited") if row.edited else ""))
         size.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
@@ -127,7 +129,7 @@ class SegmentList:
 
     def _changed(self, item: Any) -> None:
         row = self._row_at(item.row())
-        if self._filling or item.column() != _NAME or row is None:
+        if self._filling or item.column() != _NAME or row is None or not row.is_found:
             return
         if (item.checkState() == qt.Qt.Checked) != row.visible:
             self._toggle(row.segment_id)

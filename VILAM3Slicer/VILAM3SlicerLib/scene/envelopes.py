@@ -6,6 +6,7 @@ after saving and loading too. In the slices nothing is changed.
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 from VILAM3SlicerLib.scene.segment_origin import OPACITY_3D, read_origin, read_tag
@@ -35,12 +36,20 @@ def soften_envelopes(segmentation_node: Any) -> None:
         segment = segments[segment_id]
         if depth == _INSIDE or read_origin(segment) is None:
             continue
-        ours = float(read_tag(segment, OPACITY_3D) or SOLID)
+        ours = _noted(segment)
         wanted = FAINT if any(other > depth for other in depths.values()) else SOLID
         is_untouched = abs(display.GetSegmentOpacity3D(segment_id) - ours) < _TOLERANCE
         if is_untouched and wanted != ours:
             display.SetSegmentOpacity3D(segment_id, wanted)
             segment.SetTag(OPACITY_3D, str(wanted))
+
+
+def _noted(segment: Any) -> float:
+    """What was set last; a note that somebody changed is nothing that was ever set."""
+    try:
+        return float(read_tag(segment, OPACITY_3D) or SOLID)
+    except ValueError:
+        return nan
 
 
 def _depth(name: str) -> int:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.rows import image_caption, images_caption
 from VILAM3SlicerLib.chat.turn import QuestionImage
-from VILAM3SlicerLib.desktop.transcript_view import picture
+from VILAM3SlicerLib.desktop.transcript_view import fitted
 from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -111,9 +111,11 @@ class SeenStrip:
         self._make_buttons(len(images))
         width = self.widget.width // (2 if is_beside else max(min(len(images), _IN_A_ROW), 1)) - _FRAME
         for button, image in zip(self._buttons, images, strict=True):
-            pixmap = self._fitted(picture(image.png), max(width, _SMALL // 2))
+            height = _SMALL if self._large is None else _LARGE
+            pixmap = fitted(image.png, max(width, _SMALL // 2), height, self.widget)
+            ratio = pixmap.devicePixelRatioF()
             button.setIcon(qt.QIcon(pixmap))
-            button.setIconSize(pixmap.size())
+            button.setIconSize(qt.QSize(round(pixmap.width() / ratio), round(pixmap.height() / ratio)))
             button.setToolTip(said(image_caption(image)))
 
     def _arrange(self, is_beside: bool) -> None:
@@ -121,10 +123,6 @@ class SeenStrip:
         self._ui.body.layout().setDirection(direction)
         wide = qt.QSizePolicy.Maximum if is_beside else qt.QSizePolicy.Ignored
         self._ui.pictures.setSizePolicy(wide, qt.QSizePolicy.Preferred)
-
-    def _fitted(self, pixmap: Any, width: int) -> Any:
-        height = _SMALL if self._large is None else _LARGE
-        return pixmap.scaled(width, height, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
 
     def _make_buttons(self, count: int) -> None:
         layout = self._ui.pictures.layout()

@@ -13,6 +13,8 @@ from VILAM3SlicerLib.desktop.translation import said
 
 _THUMBNAIL = 64
 """Height of a question's picture, in pixels."""
+_WIDEST = 4 * _THUMBNAIL
+"""Of a question's picture, in pixels."""
 _NEAR_THE_END = 4
 """Pixels from the end of the text where a person still reads along."""
 
@@ -40,6 +42,15 @@ def picture(png: bytes) -> Any:
     """PNG bytes as a QPixmap."""
     pixmap = qt.QPixmap()
     pixmap.loadFromData(qt.QByteArray(png))
+    return pixmap
+
+
+def fitted(png: bytes, width: int, height: int, widget: Any) -> Any:
+    """PNG bytes as a QPixmap that fits into so many pixels of a widget, as sharp as its screen allows."""
+    ratio = widget.devicePixelRatioF()
+    wide, high = round(ratio * width), round(ratio * height)
+    pixmap = picture(png).scaled(wide, high, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation)
+    pixmap.setDevicePixelRatio(ratio)
     return pixmap
 
 
@@ -115,7 +126,7 @@ class TranscriptView:
         document = self._browser.document
         if row.image is not None and row.id not in self._pictured:
             self._pictured.add(row.id)
-            image = picture(row.image).scaledToHeight(_THUMBNAIL, qt.Qt.SmoothTransformation)
+            image = fitted(row.image, _WIDEST, _THUMBNAIL, self._browser)
             name = qt.QUrl(image_name(row.id))
             document.addResource(qt.QTextDocument.ImageResource, name, image)
         cursor = qt.QTextCursor(document)

@@ -29,7 +29,10 @@ class HeavyCourse(Visit):
         yield lambda: self.chat.seen.shown_images, SHORT
         self.run.watch.begin("a volume of 512x512x300 goes up")
         self.chat.ask("Segment many structures.")
-        yield lambda: self.session.presenter.running.state == "expert", LONG
+        told = set()
+        yield lambda: self._expert_works(told), LONG
+        gone = sorted(words for words in told if words.endswith(" MB"))
+        self.check("it is told how much of it has gone", gone, gone[-1:])
         self.run.watch.begin("a result of 117 labels comes in and the answer streams")
         yield lambda: self.session.presenter.is_settled, LONG
         self.run.watch.begin("surfaces are built and sizes measured")
@@ -49,6 +52,11 @@ class HeavyCourse(Visit):
             figures = f"{computed:.0f} ms computed at once, longest piece {waited:.0f} ms"
             is_fine = computed <= LIMIT_MS and (waited <= LIMIT_MS or is_busy)
             self.check(f"no stall while {doing}", is_fine, figures + ", busy machine" * is_busy)
+
+    def _expert_works(self, told):
+        turn = self.session.presenter.running
+        told.add(str(turn.activity))
+        return turn.state == "expert"
 
     def _volume(self):
         k, j, i = np.ogrid[-1:1:300j, -1:1:512j, -1:1:512j]

@@ -10,6 +10,7 @@ import pytest
 from VILAM3SlicerLib.chat.behind import behind_row
 from VILAM3SlicerLib.chat.rows import SegmentRow, image_caption, images_caption, turn_row
 from VILAM3SlicerLib.chat.turn import QuestionImage
+from VILAM3SlicerLib.chat.words import RESEARCH_USE, standing_notice
 from VILAM3SlicerLib.protocol.errors import ErrorBody
 from VILAM3SlicerLib.protocol.events import (
     Answer,
@@ -25,7 +26,7 @@ from VILAM3SlicerLib.protocol.events import (
     SegmentInfo,
     Text,
 )
-from VILAM3SlicerLib.protocol.messages import IDENTITY, ViewGeometry
+from VILAM3SlicerLib.protocol.messages import IDENTITY, ModelDescription, ViewGeometry
 
 TRIGGER = "<CT_TISSUE(lungs)>"
 CALL = ExpertCalled("c1", 0, "CT_TISSUE", "lungs", "1.0", TRIGGER, TRIGGER)
@@ -195,3 +196,14 @@ def test_findings_are_listed_by_probability_with_the_network_whose_map_can_be_sh
     behind = behind_row(called.turn, called.presenter.shelf).experts[0]
     assert behind.findings == expert.findings
     assert [(one.finding, one.png) for one in behind.heat_maps] == [("effusion", b"heat")]
+
+
+def test_who_answers_stands_beside_the_research_use_notice():
+    model = ModelDescription("SmolLM2-135M", "vicuna_v1", 16, 224, 2048, True, "cpu", "float32")
+    assert standing_notice(None) == RESEARCH_USE
+    for one, said in (
+        (model, "SmolLM2-135M answers: a demo model"),
+        (replace(model, is_demo=False), "SmolLM2-135M answers."),
+    ):
+        assert standing_notice(one).startswith(said)
+        assert standing_notice(one).endswith(RESEARCH_USE)

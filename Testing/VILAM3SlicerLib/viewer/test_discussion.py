@@ -107,6 +107,7 @@ def test_a_scan_that_is_closed_in_mid_answer_ends_its_conversation_with_a_word(t
         "'chest' was closed while its answer was on the way."
     ]
     assert (talk.scan.node, talk.presenter.turns, talk.scan.rows()) == (None, (), [])
+    assert talk.scan.modality == "Unknown"
     assert talk.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert talk.scene.GetNumberOfNodesByClass("vtkMRMLTextNode") == 0
 

@@ -18,6 +18,9 @@ from VILAM3SlicerLib.protocol.errors import SceneError
 from VILAM3SlicerLib.scene.size_table import find_table
 from VILAM3SlicerLib.viewer.scan_scene import ScanScene
 
+_LINE_SPACE = 8
+"""Pixels between two lines of text: over a hundred structures are looked through."""
+
 _NAME, _SIZE, _COLUMNS = range(3)
 
 
@@ -67,6 +70,7 @@ class SegmentList:
         table.horizontalHeader().setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
         table.horizontalHeader().setSectionResizeMode(_SIZE, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + _LINE_SPACE)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         table.setShowGrid(False)
 

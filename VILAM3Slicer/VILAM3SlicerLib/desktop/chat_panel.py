@@ -63,7 +63,8 @@ class ChatPanel:
         presenter, now = self._session.presenter, self._session.host.now()
         rows = self._rows.of(presenter.turns, segments, now)
         if rows:
-            self._transcript.show(rows)
+            if not self._transcript.show(rows):
+                self._session.plan_refresh()
         else:
             self._transcript.show_welcome(self._welcome())
         self._work.show(rows[-1] if rows and rows[-1].running else None)

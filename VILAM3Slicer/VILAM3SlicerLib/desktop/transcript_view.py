@@ -15,6 +15,8 @@ _THUMBNAIL = 64
 """Height of a question's picture, in pixels."""
 _WIDEST = 4 * _THUMBNAIL
 """Of a question's picture, in pixels."""
+_TURNS_AT_ONCE = 5
+"""A turn takes some milliseconds."""
 _NEAR_THE_END = 4
 """Pixels from the end of the text where a person still reads along."""
 
@@ -66,6 +68,7 @@ class TranscriptView:
         self._browser = browser
         self._follow = follow
         self._rows: list[TurnRow] = []
+        self._count = 0
         self._starts: list[int] = []
         self._pictured: set[str] = set()
         self._welcome: str | None = None
@@ -80,13 +83,16 @@ class TranscriptView:
     def show_welcome(self, html: str) -> None:
         """Show a text in place of turns."""
         if self._rows or html != self._welcome:
-            self._rows, self._starts, self._welcome = [], [], html
+            self._rows, self._starts, self._count, self._welcome = [], [], 0, html
             self._pictured.clear()
             self._follows_the_end = False
             self._browser.setHtml(html)
 
-    def show(self, rows: Sequence[TurnRow]) -> None:
-        """Show these turns; those before the first that changed stay, unless the colours changed."""
+    def show(self, rows: Sequence[TurnRow]) -> bool:
+        """Show these turns; those before the first that changed stay, unless the colours changed.
+
+        A long conversation comes some turns at a time: returns whether it is complete; if not, call again.
+        """
         if self._welcome is not None:
             self._welcome = None
             self._pictured.clear()
@@ -94,14 +100,16 @@ class TranscriptView:
         look = look_of(self._browser.palette)
         same = _count_same(self._rows, rows) if look == self._look else 0
         if same == len(rows) == len(self._rows):
-            return
-        if len(rows) > len(self._rows):
+            return True
+        if len(rows) > self._count:
             self._follows_the_end = True
+        self._count = len(rows)
         self._cut(same)
         self._look = look
-        for row in rows[same:]:
+        self._rows = list(rows[: same + _TURNS_AT_ONCE])
+        for row in self._rows[same:]:
             self._append(row, look)
-        self._rows = list(rows)
+        return len(self._rows) == len(rows)
 
     def _on_scrolled_by_person(self, _action: int) -> None:
         bar = self._browser.verticalScrollBar()

@@ -38,6 +38,16 @@ def bar(ui, monkeypatch):
     return WorkBar(ui)
 
 
+def test_a_long_word_is_broken_and_others_are_not(bar):
+    from VILAM3SlicerLib.desktop.translation import said_in_lines
+
+    text = "The scan 'CT_THORAX_ABDOMEN_WITH_CONTRAST_1.25_B31f' was closed."
+    told = said_in_lines(text)
+    assert max(map(len, told.replace("\u200b", " ").split())) <= 24
+    assert told.replace("\u200b", "") == text
+    assert said_in_lines("A short word, as always.") == "A short word, as always."
+
+
 def test_an_expert_at_work_is_shown_with_progress_elapsed_and_expected_time(ui, bar):
     talk = Talk()
     talk.ask()

@@ -9,7 +9,7 @@ import qt
 from VILAM3SlicerLib.chat.decision import Choice, Decision
 from VILAM3SlicerLib.chat.presenter import Presenter
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
-from VILAM3SlicerLib.desktop.translation import said
+from VILAM3SlicerLib.desktop.translation import said, said_in_lines
 
 
 class DecisionBar:
@@ -39,7 +39,7 @@ class DecisionBar:
         self._clear()
         self.widget.setVisible(decision is not None)
         if decision is not None:
-            self._question.text = said(decision.question)
+            self._question.text = said_in_lines(decision.question)
             for choice in decision.choices:
                 self._choices.addWidget(self._button(decision, choice))
             self._choices.addStretch(1)

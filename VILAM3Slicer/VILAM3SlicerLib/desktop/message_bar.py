@@ -9,7 +9,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.desktop.translation import said
+from VILAM3SlicerLib.desktop.translation import said_in_lines
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 
@@ -30,8 +30,8 @@ class MessageBar:
 
     def tell(self, error: VilaM3Error) -> None:
         """Say what is wrong and what can be done."""
-        hint = f"<br>{escape(said(error.hint))}" if error.hint else ""
-        self._label.text = f"<b>{escape(said(error.message))}</b>{hint}"
+        hint = f"<br>{escape(said_in_lines(error.hint))}" if error.hint else ""
+        self._label.text = f"<b>{escape(said_in_lines(error.message))}</b>{hint}"
         self._frame.setVisible(True)
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from VILAM3SlicerLib.chat.rows import image_caption, images_caption
 from VILAM3SlicerLib.chat.turn import QuestionImage
 from VILAM3SlicerLib.desktop.transcript_view import fitted
-from VILAM3SlicerLib.desktop.translation import said
+from VILAM3SlicerLib.desktop.translation import said, said_in_lines
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 from VILAM3SlicerLib.protocol.messages import ViewMode
@@ -98,7 +98,7 @@ class SeenStrip:
             caption: str = images_caption(self.shown_images)
         except VilaM3Error as error:
             self.shown_images, caption = (), joined(" ", filter(None, (error.message, error.hint)))
-        self._ui.captionLabel.text = said(caption)
+        self._ui.captionLabel.text = said_in_lines(caption)
         self._show()
 
     def _show(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from VILAM3SlicerLib.chat.rows import ExpertRow, TurnRow
-from VILAM3SlicerLib.desktop.translation import said
+from VILAM3SlicerLib.desktop.translation import said, said_in_lines
 from VILAM3SlicerLib.protocol.phrases import joined
 
 
@@ -25,7 +25,7 @@ class WorkBar:
         if turn is None:
             return
         expert = next((one for one in turn.experts if one.state == "running"), None)
-        self._ui.activityLabel.text = said(_activity(turn, expert))
+        self._ui.activityLabel.text = said_in_lines(_activity(turn, expert))
         self._ui.elapsedLabel.text = said(_times(turn, expert))
         self._ui.workProgress.setMaximum(0 if turn.percent is None else 100)
         self._ui.workProgress.setValue(turn.percent or 0)

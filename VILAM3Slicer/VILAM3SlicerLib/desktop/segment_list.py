@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from VILAM3SlicerLib.chat.rows import SegmentRow, headings
 from VILAM3SlicerLib.desktop.files import ask_file_name
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.qt_settings import QtSettingsStore
 from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.protocol.errors import SceneError
@@ -22,6 +23,9 @@ _LINE_SPACE = 8
 """Pixels between two lines of text: over a hundred structures are looked through."""
 
 _NAME, _SIZE, _COLUMNS = range(3)
+
+_BESIDE = "keeps_earlier"
+"""The setting by which a repeated segmentation stands beside the earlier one."""
 
 
 class SegmentList:
@@ -36,6 +40,7 @@ class SegmentList:
         self.widget, self._ui = load_ui("SegmentList")
         self._scene = scene
         self._messages = messages
+        self._settings = QtSettingsStore()
         self._rows: list[SegmentRow] = []
         self._lines: list[SegmentRow | str] = []
         self._is_filled = False
@@ -84,6 +89,7 @@ class SegmentList:
         self._ui.goToButton.connect("clicked()", guarded(self._go_to_selected))
         self._ui.showAllButton.connect("clicked()", guarded(self._show_all))
         self._ui.editButton.connect("clicked()", guarded(self._edit))
+        self._scene.replaces_earlier = self._settings.get(_BESIDE) != "yes"
         self._ui.replaceBox.setChecked(self._scene.replaces_earlier)
         self._ui.replaceBox.connect("toggled(bool)", self._choose_replacing)
         menu = qt.QMenu(self._ui.exportButton)
@@ -93,6 +99,7 @@ class SegmentList:
 
     def _choose_replacing(self, replaces: bool) -> None:
         self._scene.replaces_earlier = replaces
+        self._settings.set(_BESIDE, "" if replaces else "yes")
 
     def _exports(self) -> tuple[tuple[str, Callable[[], None]], ...]:
         return (

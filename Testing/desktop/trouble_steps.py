@@ -33,6 +33,7 @@ class TroubleCourse(Visit):
             self._names,
             self._two_patients,
             self._another_key,
+            self._reloaded_module,
             self._full_disk,
         ):
             self.widget.panels.messages.clear()
@@ -177,6 +178,17 @@ class TroubleCourse(Visit):
         self.chat.follow("again", self._last().turn_id)
         yield self.settled, LONG
         self.check("with the new key it goes on", len(self.session.scan_scene.rows()) == 2)
+
+    def _reloaded_module(self):
+        old, said = self.widget, self.said()
+        self.chat.ask(LUNGS)
+        yield lambda: self.presenter.running and self.presenter.running.state == "expert", LONG
+        old.onReload()
+        yield lambda: self.widget is not old and self.widget.panels is not None, SHORT
+        yield lambda: len(self.presenter.turns) > len(said), SHORT
+        kept = self.said()[: len(said)] == said and len(self.session.scan_scene.rows()) == 2
+        self.check("a module reloaded in mid-answer has stopped it", self._last().state == "stopped")
+        self.check("what was there before is kept", kept)
 
     def _full_disk(self):
         if sys.platform == "win32":  # where a process cannot limit the size of its files

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vtkmodules.vtkCommonCore import vtkWeakReference
 
-from Testing.VILAM3SlicerLib.viewer.conftest import MATRIX, SHAPE, segment_infos, two_organs
+from Testing.VILAM3SlicerLib.viewer.conftest import MATRIX, SHAPE, Talk, segment_infos, two_organs
 from VILAM3SlicerLib.protocol.errors import SceneError, UnsupportedVolume
 from VILAM3SlicerLib.protocol.events import Text
 from VILAM3SlicerLib.scene.conversation_store import load_conversation, save_conversation
@@ -197,3 +197,24 @@ def test_a_result_that_is_half_shown_is_shown_whole_on_its_own_scan(talk, scan, 
     assert find_segmentation(talk.scene, scan).GetSegmentation().GetNumberOfSegments() == 2
     talk.discussion.open(scan)
     assert [row.name for row in talk.scan.rows()] == ["liver", "spleen"]
+
+
+def test_closing_the_viewer_in_mid_answer_leaves_nothing_half_done(talk, scan, app_logic):
+    """Slicer ends, or a developer reloads the module."""
+    talk.discussion.open(scan)
+    turn_id = talk.ask()
+    talk.call()
+    labels = two_organs()
+    talk.result(labels, *segment_infos(labels, ("liver", "spleen")))
+    talk.host.run(until=lambda: len(talk.scan.rows()) == 1)
+    talk.discussion.close()
+    assert talk.transport.cancelled == [turn_id]
+    assert find_segmentation(talk.scene, scan).GetSegmentation().GetNumberOfSegments() == 2
+    again = Talk(talk.scene, app_logic)
+    again.discussion.open(scan)
+    (turn,) = again.presenter.turns
+    assert (turn.state, turn.activity) == ("stopped", "Stopped: the viewer was closed.")
+    again.presenter.undo()
+    again.settle()
+    assert again.scan.rows() == []
+    again.discussion.close()

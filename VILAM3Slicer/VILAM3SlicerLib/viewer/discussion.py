@@ -46,7 +46,9 @@ class Discussion:
         ]
 
     def close(self) -> None:
-        """Observe the scene no more."""
+        """Observe the scene no more. An answer that is on the way is stopped and stays with its scan as far
+        as it came, a result that is half in the scene is put there whole."""
+        self._presenter.leave(_("Stopped: the viewer was closed."))
         for tag in self._observers:
             self._scene.RemoveObserver(tag)
         self._observers.clear()

@@ -15,6 +15,9 @@ from VILAM3SlicerLib.protocol.codec import from_json, to_json
 from VILAM3SlicerLib.protocol.content_hash import content_hash
 from VILAM3SlicerLib.protocol.errors import InvalidRequest
 from VILAM3SlicerLib.protocol.messages import ViewGeometry
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 FORMAT = "vilam3-conversation"
 VERSION = 1
@@ -61,13 +64,13 @@ def unpack(data: Mapping[str, Any]) -> Archive:
     """
     if data.get("format") != FORMAT or data.get("version") != VERSION:
         raise InvalidRequest(
-            "The scene's conversation has a format that is not known here.",
-            "Open the scene with the version of VILAM3Slicer that saved it.",
+            _("The scene's conversation has a format that is not known here."),
+            _("Open the scene with the version of VILAM3Slicer that saved it."),
         )
     images = _images(data.get("images"))
     turns = data.get("turns")
     if not isinstance(turns, list):
-        raise _damaged("it has no list of turns")
+        raise _damaged(_("it has no list of turns"))
     return Archive(tuple(_unpacked(turn, images) for turn in turns), images)
 
 
@@ -97,7 +100,7 @@ def _since(start: float, moment: float | None) -> float | None:
 
 def _unpacked(data: object, images: Mapping[str, bytes]) -> Turn:
     if not isinstance(data, Mapping) or not isinstance(data.get("question_images"), list):
-        raise _damaged("a turn is incomplete")
+        raise _damaged(_("a turn is incomplete"))
     turn = from_json(Turn, data.get("turn"))
     pictures = tuple(_picture(one, images) for one in data["question_images"])
     return replace(turn, question=replace(turn.question, images=pictures))
@@ -105,24 +108,25 @@ def _unpacked(data: object, images: Mapping[str, bytes]) -> Turn:
 
 def _picture(data: object, images: Mapping[str, bytes]) -> QuestionImage:
     if not isinstance(data, Mapping) or data.get("sha256") not in images:
-        raise _damaged("an image is missing")
+        raise _damaged(_("an image is missing"))
     geometry = from_json(ViewGeometry, data.get("geometry"))
     return QuestionImage(images[data["sha256"]], geometry, str(data.get("name", "")))
 
 
 def _images(data: object) -> dict[str, bytes]:
     if not isinstance(data, Mapping):
-        raise _damaged("it has no images")
+        raise _damaged(_("it has no images"))
     try:
         images = {str(name): base64.b64decode(text, validate=True) for name, text in data.items()}
     except (binascii.Error, TypeError, ValueError) as error:
-        raise _damaged("an image cannot be read") from error
+        raise _damaged(_("an image cannot be read")) from error
     if any(content_hash(png) != name for name, png in images.items()):
-        raise _damaged("an image was changed")
+        raise _damaged(_("an image was changed"))
     return images
 
 
 def _damaged(why: str) -> InvalidRequest:
     return InvalidRequest(
-        f"The scene's conversation was damaged: {why}.", "The scan and the segments are shown all the same."
+        _("The scene's conversation was damaged: {why}.").format(why=why),
+        _("The scan and the segments are shown all the same."),
     )

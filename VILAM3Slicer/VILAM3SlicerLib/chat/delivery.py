@@ -8,6 +8,9 @@ from typing import Any
 from VILAM3SlicerLib.chat.interfaces import Host, OnError, Transport
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, VilaM3Error
 from VILAM3SlicerLib.protocol.events import Event
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
 
 RETRY_AFTER = (0.3, 1.0, 2.0, 4.0)
 """Seconds before each new try; a turn lives unread for 30 s."""
@@ -54,7 +57,7 @@ class Delivery:
         self._on_event(event)
 
     def _closed(self) -> None:
-        self._broken(ConnectionLost("The backend ended the answer before it was complete."))
+        self._broken(ConnectionLost(_("The backend ended the answer before it was complete.")))
 
     def _broken(self, error: VilaM3Error) -> None:
         if self._ended:

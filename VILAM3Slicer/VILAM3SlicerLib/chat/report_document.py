@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from VILAM3SlicerLib.protocol.phrases import phrases
+
+_ = phrases(__name__)
+
 SectionName = Literal["question", "findings", "impression"]
 TITLES: dict[SectionName, str] = {
-    "question": "Questions",
-    "findings": "Findings",
-    "impression": "Impression",
+    "question": _("Questions"),
+    "findings": _("Findings"),
+    "impression": _("Impression"),
 }
 """The sections in their order."""
 
@@ -28,7 +32,10 @@ class Source:
     @property
     def label(self) -> str:
         """In words, as it is marked in the report."""
-        return "person" if self.kind == "person" else f"{self.kind}: {self.name}"
+        if self.kind == "person":
+            return _("person")
+        words = _("model: {name}") if self.kind == "model" else _("expert: {name}")
+        return words.format(name=self.name)
 
 
 PERSON = Source("person")

@@ -9,6 +9,7 @@ from VILAM3SlicerLib.chat.report_document import SectionName
 from VILAM3SlicerLib.desktop.files import ask_file_name, write_pdf, write_text
 from VILAM3SlicerLib.desktop.key_filter import ENTER, KeyFilter
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
+from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.viewer.report_desk import ReportDesk
 
@@ -93,9 +94,9 @@ class ReportPanel:
         self._ui.reportTable.clearSpans()
         self._ui.reportTable.setRowCount(0)
         for section in self._desk.document.sections:
-            self._append((section.name, None), section.title, "")
+            self._append((section.name, None), said(section.title), "")
             for place, sentence in enumerate(section.sentences):
-                self._append((section.name, place), sentence.text, sentence.source.label)
+                self._append((section.name, place), sentence.text, said(sentence.source.label))
 
     def _append(self, line: tuple[SectionName, int | None], text: str, source: str) -> None:
         table, row = self._ui.reportTable, len(self._lines)

@@ -186,6 +186,16 @@ def test_failing_child_is_reported_and_the_log_has_its_reason(labels, oblique, s
     assert left_over() <= before
 
 
+def test_a_child_that_cannot_be_started_is_reported(labels, oblique, show, tmp_path, caplog):
+    node, before = show(labels, oblique), left_over()
+    job = SurfaceJob(node, ["one"], str(tmp_path / "no-such-python"))
+    with pytest.raises(SceneError, match="could not be built"):
+        run(job)
+    assert "no-such-python" in caplog.text
+    assert job.finished
+    assert left_over() <= before
+
+
 def test_box_around_the_surfaces_is_that_of_the_voxels_in_the_world(
     labels, ijk_to_ras, show, put_under_transform
 ):

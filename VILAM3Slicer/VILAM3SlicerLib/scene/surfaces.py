@@ -114,7 +114,7 @@ class SurfaceJob:
         """Do the next piece of work; the id of the segment that got its surface now, else None.
 
         Raises:
-            SceneError: the child process failed; the surfaces that came before stay.
+            SceneError: the child process failed or never ran; the surfaces that came before stay.
         """
         if self.finished:
             return None
@@ -125,6 +125,9 @@ class SurfaceJob:
         except SceneError:
             self.finished = True
             raise
+        except OSError as error:  # the child cannot be started, or there is no room for its files
+            self.finished = True
+            raise _not_built(str(error)) from error
         return None
 
     def cancel(self) -> None:
@@ -194,11 +197,7 @@ class SurfaceJob:
             while not result.exists():
                 if process.poll() is not None and not result.exists():
                     yield from self._attach(read)
-                    logging.warning("VILAM3Slicer: surfaces: %s", _last_line(folder / "errors.txt"))
-                    raise SceneError(
-                        _("The 3D surfaces could not be built."),
-                        _("The segments are in the slices all the same. The log tells why."),
-                    )
+                    raise _not_built(_last_line(folder / "errors.txt"))
                 yield None
             read.append((segment_id, _read_surface(result)))
             result.unlink()  # all of them at the end would take 20 ms and more at once
@@ -220,6 +219,14 @@ class SurfaceJob:
                     segment.AddRepresentation(CLOSED_SURFACE, surface)
                     attached.append(segment_id)
         yield from attached
+
+
+def _not_built(reason: str) -> SceneError:
+    logging.warning("VILAM3Slicer: surfaces: %s", reason)
+    return SceneError(
+        _("The 3D surfaces could not be built."),
+        _("The segments are in the slices all the same. The log tells why."),
+    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from VILAM3SlicerLib.connection.setup_desk import plan_text
 from VILAM3SlicerLib.connection.state import ConnectionState
 from VILAM3SlicerLib.desktop import connection_words as words
 from VILAM3SlicerLib.desktop.backend import desktop_weights
+from VILAM3SlicerLib.desktop.settings_page import open_settings_page
 from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.desktop.weights_panel import WeightsPanel
@@ -62,6 +63,7 @@ class ConnectionPanel:
         ui.folderEdit.connect("editingFinished()", self._plan_anew)
         ui.pythonEdit.connect("editingFinished()", self._plan_anew)
         ui.addressBox.lineEdit().connect("returnPressed()", self._connect)
+        ui.settingsLabel.connect("linkActivated(QString)", lambda _link: open_settings_page())
         ui.logToggle.connect("toggled(bool)", self._show_log)
         ui.weightsToggle.connect("toggled(bool)", self._show_weights)
 

@@ -20,6 +20,7 @@ from VILAM3SlicerLib.desktop.qt_settings import GROUP
 from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 
+_TITLE = "VILAM3Slicer"
 _PANEL_NAME = "VILAM3SlicerSettingsPanel"
 _TICKED = {True: "yes", False: "", "true": "yes", "false": ""}
 """What a box's state is in our settings; the dialog keeps it in words of its own."""
@@ -149,6 +150,11 @@ def register_settings_page(connection: Connection) -> SettingsPage:
     return SettingsPage(connection, scan_consents(), _panel())
 
 
+def open_settings_page() -> None:
+    """Show the application settings at this page."""
+    slicer.app.openSettingsDialog(_TITLE)
+
+
 def _panel() -> Any:
     """Our panel of the settings dialog, which can be added but never taken away: a reload finds it there."""
     dialog = slicer.app.settingsDialog()
@@ -162,7 +168,7 @@ def _new_panel(dialog: Any) -> Any:
     panel.setLayout(qt.QVBoxLayout())
     widget, ui = load_ui("BackendSettings")
     panel.layout().addWidget(widget)
-    dialog.addPanel("VILAM3Slicer", panel)
+    dialog.addPanel(_TITLE, panel)
     for name, edit in _edits(ui).items():
         panel.registerProperty(f"{GROUP}/{name}", edit, "text", str(qt.SIGNAL("editingFinished()")))
     ticked = str(qt.SIGNAL("toggled(bool)"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from VILAM3SlicerLib.chat.interfaces import OnError
+from VILAM3SlicerLib.connection.background import without_surprises
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
 
 Value = TypeVar("Value")
@@ -26,7 +27,7 @@ class AsyncioHost:
 
         async def run() -> None:
             try:
-                value = await asyncio.to_thread(work)
+                value = await asyncio.to_thread(without_surprises(work))
             except VilaM3Error as error:
                 on_error(error)
             else:

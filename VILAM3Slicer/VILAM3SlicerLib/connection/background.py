@@ -40,21 +40,30 @@ class BackgroundWork(Generic[Value]):
 
     def _run(self) -> None:
         try:
-            value = self._work()
+            value = without_surprises(self._work)()
             self._tell = lambda: self._on_done(value)
         except VilaM3Error as error:
             self._fail(error)
-        except Exception as error:  # the edge of the thread: who waits for the outcome is told in any case
-            logging.exception("VILAM3Slicer: background work failed")
-            self._fail(
-                VilaM3Error(
-                    _("This failed unexpectedly ({name__}: {error}).").format(
-                        name__=type(error).__name__, error=error
-                    )
-                )
-            )
         finally:
             self._ended.set()
 
     def _fail(self, error: VilaM3Error) -> None:
         self._tell = lambda: self._on_error(error)
+
+
+def without_surprises(work: Callable[[], Value]) -> Callable[[], Value]:
+    """The same work, whose errors are all VilaM3Errors: who waits for the outcome is told in any case."""
+
+    def done() -> Value:
+        try:
+            return work()
+        except VilaM3Error:
+            raise
+        except Exception as error:  # the edge of the thread
+            logging.exception("VILAM3Slicer: background work failed")
+            said = _("This failed unexpectedly ({kind}: {error}).").format(
+                kind=type(error).__name__, error=error
+            )
+            raise VilaM3Error(said) from error
+
+    return done

@@ -13,7 +13,7 @@ from VILAM3SlicerLib.chat.rows import turn_row
 from VILAM3SlicerLib.chat.transcript import compose_transcript
 from VILAM3SlicerLib.chat.turn import QuestionSequence
 from VILAM3SlicerLib.protocol.codec import from_json
-from VILAM3SlicerLib.protocol.errors import ConnectionLost
+from VILAM3SlicerLib.protocol.errors import ConnectionLost, InvalidRequest
 from VILAM3SlicerLib.protocol.events import Answer
 from VILAM3SlicerLib.protocol.messages import BoxRegion, MriSequence, PointPrompt, TurnContext
 
@@ -83,6 +83,23 @@ def test_asking_again_takes_the_marks_of_the_question_that_failed(talk) -> None:
     again = talk.presenter.ask_again(turn_id, "CT", "as_seen")
     assert again.question.text == "What is here?"
     assert context(talk).points == MARKS.points
+
+
+def test_marks_that_were_placed_meanwhile_are_for_the_next_question(talk) -> None:
+    talk.scene.marks = MARKS
+    talk.transport.volume_error = ConnectionLost("gone")
+    turn_id = talk.ask("What is here?")
+    talk.transport.volume_error = None
+    new = Marks((PointPrompt((7.0, 8.0, 9.0)),))
+    talk.scene.marks = new
+    talk.presenter.ask_again(turn_id, "CT", "as_seen")
+    assert (context(talk).points, talk.scene.marks) == (MARKS.points, new)
+    with pytest.raises(InvalidRequest):
+        talk.presenter.ask_again(turn_id, "CT", "as_seen")  # the last one is still being answered
+    assert talk.scene.marks == new
+    talk.say(ANSWER)
+    talk.presenter.undo()
+    assert talk.scene.marks == new
 
 
 def test_every_volume_of_a_study_is_sent_once_and_named_by_role_only(study) -> None:

@@ -119,7 +119,8 @@ class Presenter:
         return turn
 
     def ask_again(self, turn_id: str, modality: str, mode: ViewMode) -> Turn | None:
-        """Ask a question once more about what is on the screen now, with its points and box.
+        """Ask a question once more about what is on the screen now, with its points and box; those that were
+        placed meanwhile wait for the next question.
 
         Raises:
             InvalidRequest, SceneError: see ``ask``.
@@ -128,8 +129,13 @@ class Presenter:
         if turn is None:
             return None
         text = self._checked(turn.question.text)
+        placed = self._scene.take_marks()
         self._scene.put_marks(turn.question.marks)
-        return self.ask(text, modality, mode)
+        try:
+            return self.ask(text, modality, mode)
+        finally:
+            self._scene.take_marks()
+            self._scene.put_marks(placed)
 
     def stop(self) -> None:
         """Stop the running turn; what has been said stays."""
@@ -149,7 +155,7 @@ class Presenter:
     def undo(self) -> Turn | None:
         """Take back the last turn with its segments; returns it, so that its question can be edited.
 
-        Points and box of the question are in the views again.
+        Points and box of the question are in the views again, unless others were placed meanwhile.
         """
         if not self.allowed.undo:
             return None
@@ -157,8 +163,9 @@ class Presenter:
         self.turns = self.turns[:-1]
         self._drop_decisions(turn.turn_id)
         self._work(self._scene.remove_results(turn.turn_id))
-        self._scene.put_marks(turn.question.marks)
         self._changed()
+        if turn.question.marks:
+            self._scene.put_marks(self._scene.take_marks() or turn.question.marks)
         return turn
 
     def decide(self, decision: Decision, choice: Choice) -> None:

@@ -5,13 +5,16 @@ Each thing is held against another program's reading of the same files.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK
+from PIL import Image
 
 from VILAM3SlicerLib.chat.links import linked
 from VILAM3SlicerLib.chat.presenter import Presenter
@@ -70,6 +73,24 @@ def case(demo_backend: Any, chest_ct: Path) -> Iterator[Case]:
     yield case
     case.discussion.close()
     case.scan.close()
+
+
+def test_the_picture_that_was_sent_is_the_file_as_simpleitk_reads_it(case: Case, chest_ct: Path) -> None:
+    (image,) = case.presenter.turns[0].question.images
+    grey = np.asarray(Image.open(io.BytesIO(image.png))).astype(float)
+    file = SimpleITK.ReadImage(str(chest_ct))
+    window, level = image.geometry.window, image.geometry.level
+    compared = 0
+    for row, column in product(range(0, grey.shape[0], 9), range(0, grey.shape[1], 9)):
+        ras = np.reshape(image.geometry.pixel_to_ras, (4, 4)) @ (column, row, 0, 1)
+        lps = (-ras[0], -ras[1], ras[2])
+        index = np.array(file.TransformPhysicalPointToContinuousIndex(lps))
+        if np.all((index > 0.01) & (index < np.array(file.GetSize()) - 1.01)):
+            value = file.EvaluateAtPhysicalPoint(lps, SimpleITK.sitkLinear)
+            expected = np.clip((value - level + window / 2) * 255 / window, 0, 255)
+            assert abs(grey[row, column] - expected) <= 1.01 + 0.5 * 255 / window
+            compared += 1
+    assert compared > 500
 
 
 def test_sizes_in_list_table_and_report_are_those_of_the_saved_voxels(case: Case, tmp_path: Path) -> None:

@@ -156,6 +156,23 @@ def test_nothing_is_moved_where_all_stands_right(tree, add):
     assert tree.moves == 0
 
 
+def test_new_and_returning_segments_go_to_their_place_at_once(tree, add, results, scan):
+    """To order them afterwards, Slicer moves each line of its trees."""
+    import slicer
+
+    add("1", "VISTA3D", LIVER, SPLEEN)
+    add("2", "CT_TISSUE", BONE)
+    ordered: list[object] = []
+    event = slicer.vtkSegmentation.SegmentsOrderModified
+    tag = tree._node.GetSegmentation().AddObserver(event, lambda *_: ordered.append(None))
+    add("3", "VISTA3D", info("aorta", 1), SPLEEN)
+    assert segment_ids(tree._node) == ["liver", "aorta", "spleen", "bone"]
+    results.remove_turn(scan, "3")
+    assert segment_ids(tree._node) == ["liver", "spleen", "bone"]
+    tree._node.GetSegmentation().RemoveObserver(tag)
+    assert not ordered
+
+
 def test_few_items_are_moved(tree, add):
     """Slicer draws its trees anew with each."""
     add("1", "VISTA3D", LIVER, SPLEEN, info("aorta", 1), info("colon", 1))

@@ -157,6 +157,26 @@ def test_capture_shows_what_lies_under_each_pixel_of_the_view(case, name):
         assert np.abs(seen - expected).max() <= 1.01 + 0.5 * 255 / window
 
 
+def test_whole_slice_has_each_voxel_where_the_matrix_of_the_picture_says(case):
+    case.talk.scan.modality = "CT"
+    (image,) = case.talk.scan.capture("published")
+    grey = np.asarray(Image.open(io.BytesIO(image.png))).astype(float)
+    rows, columns = np.mgrid[: grey.shape[0], : grey.shape[1]]
+    pixels = np.stack([columns, rows, 0 * rows, 0 * rows + 1]).reshape(4, -1)
+    ras = np.reshape(image.geometry.pixel_to_ras, (4, 4)) @ pixels
+    indices = nibabel.affines.apply_affine(np.linalg.inv(case.nifti.affine), ras[:3].T)
+    np.testing.assert_allclose(indices, np.rint(indices), atol=1e-6)
+    assert len(np.unique(np.rint(indices), axis=0)) == grey.size
+    by_nibabel = case.voxels[tuple(np.rint(indices).astype(int).T)]
+    by_itk = [case.itk[case.itk.TransformPhysicalPointToIndex(point.tolist())] for point in (LPS @ ras)[:3].T]
+    window, level = image.geometry.window, image.geometry.level
+    for values in (by_nibabel, np.array(by_itk)):
+        expected = np.clip((values - level + window / 2) * 255 / window, 0, 255)
+        assert np.abs(grey.ravel() - expected).max() <= 1.01
+    right, down = np.reshape(image.geometry.pixel_to_ras, (4, 4))[:3, :2].T
+    assert right[0] < 0 < -down[1]  # patient right on the left, anterior on top
+
+
 def test_upload_is_the_scan_in_its_own_frame(case, tmp_path):
     case.talk.ask()
     (volume,) = case.talk.transport.volumes

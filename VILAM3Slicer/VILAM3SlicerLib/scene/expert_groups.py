@@ -4,7 +4,7 @@ Slicer takes the item above a segment's item for its segmentation. Below a folde
 has no eye, no colour and no tooltip, Slicer makes a second item for it, and removing either leaves the other
 one (tried in Slicer 5.13; saving keeps it so). So the headings are items that hold nothing, in the
 segmentation, each before the first segment of its expert. Segment Editor and all else that works on segments
-does not see them.
+does not see them; the plug-in passes over items that are no segments, at times with a debug line in the log.
 
 Slicer's desktop makes an item for each segment; Slicer Core does not, and there are no headings there.
 """
@@ -37,6 +37,20 @@ def order_by_expert(segmentation_node: Any) -> None:
     ordered = [one for _, one in sorted(zip(experts, ids, strict=True), key=lambda pair: first[pair[0]])]
     if ordered != ids:
         segmentation_node.GetSegmentation().ReorderSegments(ordered)
+
+
+def follower(segmentation_node: Any, segment: Any) -> str:
+    """The id of the segment before which a new one has its place among its expert's; empty for the end.
+
+    To order all of them later costs Slicer a move of each line in each of its trees.
+    """
+    ids = segment_ids(segmentation_node)
+    origin = read_origin(segment)
+    experts = [_expert(segmentation_node, one) for one in ids]
+    if origin is None or origin.expert not in experts:
+        return ""
+    place = len(ids) - experts[::-1].index(origin.expert)
+    return ids[place] if place < len(ids) else ""
 
 
 def remove_headings(segmentation_node: Any) -> None:

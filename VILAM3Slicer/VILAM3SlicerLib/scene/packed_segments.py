@@ -11,6 +11,7 @@ import numpy as np
 import slicer
 
 from VILAM3SlicerLib.scene.arrays import image_array
+from VILAM3SlicerLib.scene.expert_groups import follower
 from VILAM3SlicerLib.scene.layers import empty_layer
 from VILAM3SlicerLib.scene.segment_origin import OPACITY_3D, TAGS, read_tag
 from VILAM3SlicerLib.scene.segmentation import LABELMAP, insert_segment, is_visible, segment_of
@@ -85,7 +86,7 @@ def _put_back(node: Any, one: Packed, image: Any) -> str:
     for name, text in one["tags"].items():
         segment.SetTag(name, text)
     segment.AddRepresentation(LABELMAP, image)
-    segment_id = insert_segment(node, segment, one["id"])
+    segment_id = insert_segment(node, segment, one["id"], before=follower(node, segment))
     display = node.GetDisplayNode()
     display.SetSegmentVisibility(segment_id, one["visible"])
     display.SetSegmentVisibility2DFill(segment_id, one["fill"])

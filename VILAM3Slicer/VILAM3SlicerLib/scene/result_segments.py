@@ -14,7 +14,12 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 from VILAM3SlicerLib.protocol.phrases import phrases
 from VILAM3SlicerLib.scene.colors import distinct_color
 from VILAM3SlicerLib.scene.envelopes import FAINT, soften_envelopes
-from VILAM3SlicerLib.scene.expert_groups import order_by_expert, put_headings_in_steps, remove_headings
+from VILAM3SlicerLib.scene.expert_groups import (
+    follower,
+    order_by_expert,
+    put_headings_in_steps,
+    remove_headings,
+)
 from VILAM3SlicerLib.scene.label_counts import CountedLayers, count_in_steps
 from VILAM3SlicerLib.scene.layers import Layer, layers_in_steps, overlapping, read_labels_in_steps
 from VILAM3SlicerLib.scene.packed_segments import (
@@ -250,7 +255,7 @@ def _arrange(segmentation_node: Any) -> Steps[None]:
 
 
 def _insert(node: Any, segment: Any, outlined: bool) -> str:
-    segment_id = insert_segment(node, segment)
+    segment_id = insert_segment(node, segment, before=follower(node, segment))
     if outlined:
         node.GetDisplayNode().SetSegmentVisibility2DFill(segment_id, False)
         node.GetDisplayNode().SetSegmentOpacity3D(segment_id, FAINT)

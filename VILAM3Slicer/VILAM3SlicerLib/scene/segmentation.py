@@ -99,8 +99,8 @@ def lay_on(node: Any, volume_node: Any) -> None:
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
 
 
-def insert_segment(segmentation_node: Any, segment: Any, wanted_id: str = "") -> str:
-    """Add a segment; the id it got, the wanted one if that is free.
+def insert_segment(segmentation_node: Any, segment: Any, wanted_id: str = "", before: str = "") -> str:
+    """Add a segment, before another one or last; the id it got, the wanted one if that is free.
 
     Slicer would build the surface of a segment that comes to others which have one, in this process; an empty
     one keeps it from that until ``surfaces`` brings the real one.
@@ -115,7 +115,7 @@ def insert_segment(segmentation_node: Any, segment: Any, wanted_id: str = "") ->
     if segmentation.ContainsRepresentation(CLOSED_SURFACE):
         segment.AddRepresentation(CLOSED_SURFACE, vtkPolyData())
     segment_id = str(segmentation.GenerateUniqueSegmentID(_plain(wanted_id or segment.GetName())))
-    if not segmentation.AddSegment(segment, segment_id):
+    if not segmentation.AddSegment(segment, segment_id, before):
         raise SceneError(
             _("The segment '{name}' could not be added to the scene.").format(name=segment.GetName())
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from VILAM3SlicerLib.chat.interfaces import OnSent
+from VILAM3SlicerLib.chat.interfaces import End, OnSent
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.connection.diagnosis import Cause, connection_error
@@ -49,10 +49,15 @@ class HttpxHttp(Http):
         self.close()
         await self._http.aclose()
 
-    def _transmit(self, request: HttpRequest, receiver: Receiver) -> None:
+    def _transmit(self, request: HttpRequest, receiver: Receiver) -> End:
         task = asyncio.get_running_loop().create_task(self._exchange(request, receiver))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+        def end() -> None:
+            task.cancel()
+
+        return end
 
     async def _exchange(self, request: HttpRequest, receiver: Receiver) -> None:
         pieces: list[bytes] = []

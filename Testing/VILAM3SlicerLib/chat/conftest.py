@@ -39,6 +39,10 @@ class Upload:
 
     on_done: Callable[[], None]
     on_sent: Callable[[int, int | None], None]
+    is_ended: bool = False
+
+    def end(self) -> None:
+        self.is_ended = True
 
 
 @dataclass
@@ -54,14 +58,16 @@ class FakeTransport:
     holds_volumes: bool = False
     uploads: list[Upload] = field(default_factory=list)
 
-    def put_volume(self, volume, on_done, on_error, on_sent) -> None:
+    def put_volume(self, volume, on_done, on_error, on_sent):
         self.volumes.append(volume)
+        self.uploads.append(Upload(on_done, on_sent))
         if self.holds_volumes:
-            self.uploads.append(Upload(on_done, on_sent))
-        elif self.volume_error is None:
+            return self.uploads[-1].end
+        if self.volume_error is None:
             on_done()
         else:
             on_error(self.volume_error)
+        return self.uploads[-1].end
 
     def start_turn(self, request, on_event, on_done, on_error) -> None:
         self.requests.append(request)

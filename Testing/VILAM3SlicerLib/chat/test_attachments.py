@@ -124,13 +124,12 @@ def test_one_picture_of_a_study_is_that_of_the_scan(talk) -> None:
 
 
 def test_stopping_between_two_volumes_sends_no_more(study) -> None:
-    waiting = []
-    study.transport.put_volume = lambda volume, on_done, *_: waiting.append((volume, on_done))
+    study.transport.holds_volumes = True
     study.ask()
     assert study.turn.activity == "Sending the scan, 1 of 2"
     study.presenter.stop()
-    waiting[0][1]()
-    assert len(waiting) == 1
+    study.transport.uploads[0].on_done()
+    assert len(study.transport.uploads) == 1
     assert not study.transport.requests
 
 

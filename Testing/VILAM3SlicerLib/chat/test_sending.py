@@ -68,3 +68,16 @@ def test_news_of_a_stopped_upload_change_nothing(uploading):
     uploading.presenter.stop()
     send(uploading, 1, 34 * MB, 140 * MB)
     assert said(uploading) == ("Stopped before it was sent.", None)
+
+
+@pytest.mark.parametrize("leave", [lambda one: one.stop(), lambda one: one.leave("Another scan.")])
+def test_a_scan_that_is_no_longer_to_be_sent_stops_going_out(uploading, leave):
+    leave(uploading.presenter)
+    assert uploading.transport.uploads[-1].is_ended
+
+
+def test_what_has_been_sent_is_not_ended_by_a_later_stop(talk):
+    talk.ask()
+    talk.presenter.stop()
+    assert talk.transport.cancelled == [talk.turn.turn_id]
+    assert not talk.transport.uploads[-1].is_ended

@@ -14,6 +14,7 @@ from Testing.inference_backend.service.running import KEY, a_volume, running
 from Testing.VILAM3SlicerLib.connection.conftest import AnsweringServer, outcome
 from VILAM3SlicerLib.chat.interfaces import PackedVolume
 from VILAM3SlicerLib.connection.compression import gzipped_nrrd
+from VILAM3SlicerLib.connection.http import HttpRequest
 from VILAM3SlicerLib.connection.transport import BackendTransport
 from VILAM3SlicerLib.protocol.errors import ConnectionLost, HashMismatch, InvalidRequest, Unauthorized
 from VILAM3SlicerLib.protocol.events import Answer, Event
@@ -65,6 +66,23 @@ def test_a_key_that_was_changed_is_told_as_such(service) -> None:
     told = outcome(service.url, put(packed()), "a key that was changed")
     assert isinstance(told, Unauthorized)
     assert "key" in told.message
+
+
+def test_an_upload_that_is_ended_leaves_the_rest_here(service) -> None:
+    """Ended by what it returns, once the first piece is on its way; the body has no end of its own."""
+    told: list[int] = []
+
+    def pieces():
+        while True:
+            yield b"x" * 65536
+
+    def ask(transport: BackendTransport, done, error) -> None:
+        endless = PackedVolume("ab" * 32, pieces())
+        transport._upload = lambda path, volume: HttpRequest("PUT", path, volume.pieces)
+        end = transport.put_volume(endless, done, error, lambda sent, _total: (told.append(sent), end()))
+
+    assert outcome(service.url, ask, KEY).code == "connection_lost"
+    assert len(told) == 1
 
 
 def test_compressed_volume_is_the_same_volume() -> None:

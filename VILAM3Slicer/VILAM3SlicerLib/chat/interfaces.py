@@ -21,6 +21,8 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume
 Value = TypeVar("Value")
 OnError = Callable[[VilaM3Error], None]
 OnDone = Callable[[], None]
+End = Callable[[], None]
+"""Ends something that was begun; nothing happens where it has ended."""
 OnSent = Callable[[int, int | None], None]
 """Told the bytes that have gone out, and how many there are in all; None where nobody knows."""
 
@@ -66,8 +68,11 @@ class PackedScan:
 class Transport(Protocol):
     """Bytes out, events in. Nothing here blocks; exactly one of the two last callbacks is called, once."""
 
-    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> None:
-        """Send a volume unless the backend has it already; ``on_sent`` is told now and then how far it is."""
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> End:
+        """Send a volume unless the backend has it already; ``on_sent`` is told now and then how far it is.
+
+        What is returned ends it: no byte more goes out, and ``on_error`` is called.
+        """
 
     def start_turn(
         self,

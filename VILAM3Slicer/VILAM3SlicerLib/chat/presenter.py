@@ -62,6 +62,7 @@ class Presenter:
         self._host = host
         self._session = str(uuid4())
         self._delivery: Delivery | None = None
+        self._sending: Sending | None = None
         self._stopping = ""
         self._packer = Packer()
         self._stepping = Stepping(host)
@@ -147,6 +148,7 @@ class Presenter:
             self._update(
                 replace(turn, state="stopped", activity=_("Stopped before it was sent."), ended=ended)
             )
+            self._stop_sending()
         else:
             self._stopping = turn.turn_id
             self._update(replace(turn, activity=_("Stopping")))
@@ -213,12 +215,18 @@ class Presenter:
         self._session = str(uuid4())
 
     def _cut_off(self) -> None:
-        """Hear no more of the running turn, and have the backend end it."""
+        """Send and hear no more of the running turn, and have the backend end it."""
+        self._stop_sending()
         if self._delivery is not None:
             self._delivery.abandon()
             if self.running is not None:
                 self._transport.cancel_turn(self.running.turn_id)
         self._delivery = None
+
+    def _stop_sending(self) -> None:
+        if self._sending is not None:
+            self._sending.stop()
+        self._sending = None
 
     def turn(self, turn_id: str) -> Turn | None:
         """The turn of that name, if it is still part of the conversation."""
@@ -246,11 +254,12 @@ class Presenter:
             turn = self.turn(turn_id)
             if turn is not None and turn.is_running:
                 self._update(replace(turn, question=_about(turn.question, scan)))
-                self._sending(turn_id).start(scan.volumes)
+                self._sending = self._sender(turn_id)
+                self._sending.start(scan.volumes)
 
         return put
 
-    def _sending(self, turn_id: str) -> Sending:
+    def _sender(self, turn_id: str) -> Sending:
         """What sends the volumes of a turn, then its question; a turn that has ended sends no more."""
 
         def show(words: str, fraction: float | None) -> bool:

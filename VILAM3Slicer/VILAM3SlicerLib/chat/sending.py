@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from VILAM3SlicerLib.chat.interfaces import Host, OnDone, OnError, PackedVolume, Transport
+from VILAM3SlicerLib.chat.interfaces import End, Host, OnDone, OnError, PackedVolume, Transport
 from VILAM3SlicerLib.protocol.phrases import Phrase, joined, phrases
 
 _ = phrases(__name__)
@@ -36,10 +36,15 @@ class Sending:
         self._on_end = on_end
         self._on_error = on_error
         self._told_at = 0.0
+        self._end: End = lambda: None
 
     def start(self, volumes: Sequence[PackedVolume]) -> None:
         """Send these, of which there is at least one."""
         self._put(volumes, 0)
+
+    def stop(self) -> None:
+        """Let nothing more go out."""
+        self._end()
 
     def _put(self, volumes: Sequence[PackedVolume], place: int) -> None:
         words = _("Sending the scan")
@@ -55,7 +60,7 @@ class Sending:
             else:
                 self._on_end()
 
-        self._transport.put_volume(
+        self._end = self._transport.put_volume(
             volumes[place], go_on, self._on_error, lambda sent, total: self._tell(words, sent, total)
         )
 

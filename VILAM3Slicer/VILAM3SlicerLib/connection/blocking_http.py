@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TypeVar, cast
 
-from VILAM3SlicerLib.chat.interfaces import OnError
+from VILAM3SlicerLib.chat.interfaces import End, OnError
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.background import BackgroundWork
 from VILAM3SlicerLib.connection.consent import ScanGate
@@ -107,10 +107,11 @@ class BlockingHttp(Http):
         for exchange in tuple(self._exchanges):
             exchange.cut()
 
-    def _transmit(self, request: HttpRequest, receiver: Receiver) -> None:
+    def _transmit(self, request: HttpRequest, receiver: Receiver) -> End:
         exchange = _Exchange(self.address, self._key, self._ca_file, request, receiver)
         self._exchanges.add(exchange)
         self._follow(exchange)
+        return exchange.cut
 
     def _follow(self, exchange: _Exchange) -> None:
         """Hand over what has come so far, until all has."""

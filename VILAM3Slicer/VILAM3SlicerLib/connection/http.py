@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, final
 
-from VILAM3SlicerLib.chat.interfaces import OnError, OnSent
+from VILAM3SlicerLib.chat.interfaces import End, OnError, OnSent
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.protocol.errors import VilaM3Error
@@ -84,19 +84,22 @@ class Http(ABC):
         self._gate = gate
 
     @final
-    def send(self, request: HttpRequest, receiver: Receiver) -> None:
-        """Send a request; one that may not leave this machine without consent fails before a byte is sent."""
+    def send(self, request: HttpRequest, receiver: Receiver) -> End:
+        """Send a request; one that may not leave this machine without consent fails before a byte is sent.
+
+        What is returned ends it from our side, and its receiver is told that the connection was lost.
+        """
         try:
             if request.body is not None and request.is_about_patient:
                 self._gate.require(self.address)
         except VilaM3Error as error:
             receiver.on_error(error)
-            return
-        self._transmit(request, receiver)
+            return lambda: None
+        return self._transmit(request, receiver)
 
     @abstractmethod
-    def _transmit(self, request: HttpRequest, receiver: Receiver) -> None:
-        """Send a request that may be sent."""
+    def _transmit(self, request: HttpRequest, receiver: Receiver) -> End:
+        """Send a request that may be sent; returns what ends it."""
 
     @abstractmethod
     def close(self) -> None:

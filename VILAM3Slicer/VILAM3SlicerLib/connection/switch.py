@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from VILAM3SlicerLib.chat.interfaces import OnDone, OnError, OnSent, PackedVolume
+from VILAM3SlicerLib.chat.interfaces import End, OnDone, OnError, OnSent, PackedVolume
 from VILAM3SlicerLib.connection.transport import BackendTransport, OnBytes, OnEvent
 from VILAM3SlicerLib.protocol.errors import ConnectionLost
 
@@ -28,12 +28,12 @@ class SwitchedTransport:
         if before is not None:
             before.close()
 
-    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> None:
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> End:
         """See ``chat.interfaces.Transport``, here and below."""
         if self._now is None:
             on_error(self._why_none())
-        else:
-            self._now.put_volume(volume, on_done, on_error, on_sent)
+            return lambda: None
+        return self._now.put_volume(volume, on_done, on_error, on_sent)
 
     def start_turn(
         self, request: Mapping[str, Any], on_event: OnEvent, on_done: OnDone, on_error: OnError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from VILAM3SlicerLib.chat.interfaces import OnDone, OnError, OnSent, PackedVolume
+from VILAM3SlicerLib.chat.interfaces import End, OnDone, OnError, OnSent, PackedVolume
 from VILAM3SlicerLib.connection.compression import gzipped_nrrd
 from VILAM3SlicerLib.connection.diagnosis import answer_error, head_error, read_status
 from VILAM3SlicerLib.connection.http import Http, HttpAnswer, HttpRequest, Receiver
@@ -46,20 +46,27 @@ class BackendTransport:
 
         self._http.send(HttpRequest("GET", "/v1/status", patience=10.0), Receiver(read, on_error))
 
-    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> None:
+    def put_volume(self, volume: PackedVolume, on_done: OnDone, on_error: OnError, on_sent: OnSent) -> End:
         """Send a volume unless the backend has it already; compressed if it leaves this machine. What
         ``on_sent`` is told are the bytes on the wire."""
         path = f"/v1/volumes/{volume.sha256}"
+        upload: list[End] = []
 
         def decide(answer: HttpAnswer) -> None:
             if answer.status == 404:
-                self._send(self._upload(path, volume), lambda _: on_done(), on_error, on_sent)
+                upload.append(self._send(self._upload(path, volume), lambda _: on_done(), on_error, on_sent))
             elif answer.is_error:
                 on_error(head_error(answer, self._http.address))
             else:
                 on_done()
 
-        self._http.send(HttpRequest("HEAD", path), Receiver(decide, on_error))
+        question = self._http.send(HttpRequest("HEAD", path), Receiver(decide, on_error))
+
+        def end() -> None:
+            for one in upload or (question,):
+                one()
+
+        return end
 
     def start_turn(
         self, request: Mapping[str, Any], on_event: OnEvent, on_done: OnDone, on_error: OnError
@@ -101,14 +108,14 @@ class BackendTransport:
 
     def _send(
         self, request: HttpRequest, on_done: OnBytes, on_error: OnError, on_sent: OnSent | None = None
-    ) -> None:
+    ) -> End:
         def judge(answer: HttpAnswer) -> None:
             if answer.is_error:
                 on_error(answer_error(answer, self._http.address))
             else:
                 on_done(answer.body)
 
-        self._http.send(request, Receiver(judge, on_error, on_sent=on_sent))
+        return self._http.send(request, Receiver(judge, on_error, on_sent=on_sent))
 
     def _read_events(
         self, request: HttpRequest, on_event: OnEvent, on_done: OnDone, on_error: OnError

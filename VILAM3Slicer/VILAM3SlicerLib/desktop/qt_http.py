@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import qt
 from slicer.i18n import tr as _
 
-from VILAM3SlicerLib.chat.interfaces import Host
+from VILAM3SlicerLib.chat.interfaces import End, Host
 from VILAM3SlicerLib.connection.address import BackendAddress
 from VILAM3SlicerLib.connection.consent import ScanGate
 from VILAM3SlicerLib.connection.diagnosis import Cause, connection_error
@@ -56,7 +56,7 @@ class QtHttp(Http):
         for exchange in tuple(self._exchanges):
             exchange.abort()
 
-    def _transmit(self, request: HttpRequest, receiver: Receiver) -> None:
+    def _transmit(self, request: HttpRequest, receiver: Receiver) -> End:
         exchange = _Exchange(self, request, receiver)
         self._exchanges.add(exchange)
         if request.body is None:
@@ -66,6 +66,7 @@ class QtHttp(Http):
         else:
             pieces = request.body
             self._host.in_background(lambda: write_upload(pieces), exchange.send_file, exchange.fail)
+        return exchange.abort
 
     def ended(self, exchange: _Exchange) -> None:
         """Forget an exchange."""
@@ -140,6 +141,8 @@ class _Exchange:
 
     def fail(self, error: VilaM3Error) -> None:
         """There is nothing to send."""
+        if self._is_over:
+            return
         self._end()
         self._receiver.on_error(error)
 

@@ -98,16 +98,17 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panels = None
         self.session = None
         self._settingsPage = None
+        self._uiWidget = None
         self._isShowingScan = False
         self._parameterNode = None
         self._parameterNodeGuiTag = None
 
     def setup(self):
         super().setup()
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/VILAM3Slicer.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self._uiWidget = slicer.util.loadUI(self.resourcePath("UI/VILAM3Slicer.ui"))
+        self.layout.addWidget(self._uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self._uiWidget)
+        self._uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = VILAM3SlicerLogic()
         self._fillPanels()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -141,7 +142,8 @@ class VILAM3SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._settingsPage.close()
         self.panels.close()
         self.session.close()
-        self.session = self.panels = self._settingsPage = None
+        self._uiWidget.deleteLater()  # a reload only hides it, with all that it observes
+        self.session = self.panels = self._settingsPage = self._uiWidget = None
 
     def enter(self):
         self.initializeParameterNode()

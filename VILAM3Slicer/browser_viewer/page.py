@@ -73,6 +73,12 @@ class ViewerPage:
         self._refresh_planned = False
         self._seen_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listen()
+        self._fill_state()
+        self._connect()
+
+    def _listen(self) -> None:
+        """Hear of what changes beside the person's clicks."""
         self._presenter.on_change = self._plan_refresh
         self._tools.on_change = self._plan_seen
         self._discussion.on_scan = self._show_scan
@@ -81,8 +87,6 @@ class ViewerPage:
         self._scene.sizes.on_change = self._plan_refresh
         self._scene.surfaces.on_surface = self._show_surface
         self._scene.surfaces.on_trouble = self._tell_error
-        self._fill_state()
-        self._connect()
 
     def start(self) -> None:
         """Begin to watch the views, the backend and the clock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,36 +142,46 @@ class Installer:
     ) -> None:
         """Run the set-up; ``command`` is the interpreter and the arguments of ``setup_backend.py``."""
         python, *arguments = command
-        failure: list[VilaM3Error] = []
-        last: list[str] = []
-
-        def read(text: str) -> None:
-            line = _json_line(text)
-            if line is not None and line.get("kind") == "failed":
-                failure.append(VilaM3Error(str(line["message"]), str(line["hint"]), str(line["code"])))
-            elif line is not None:
-                on_line(line)
-
-        def log(text: str) -> None:
-            last.append(text)
-            del last[:-KEPT_LINES]
-            on_log(text)
+        said = _Said(on_line, on_log)
 
         def end(code: int | None) -> None:
             if self._running is started:
                 self._running = None
-            on_end(None if code == 0 else _failure(code, failure, last, python))
+            on_end(None if code == 0 else _failure(code, said, python))
 
         program = str(self._source / "setup_backend.py")
         environment = clean_environment(self._environment, **proxy_environment(proxy))
         started = self._programs.start(
             [python, "-I", "-X", "utf8", program, *arguments, "--json"],
             environment,
-            on_output=read,
-            on_log=log,
+            on_output=said.read,
+            on_log=said.log,
             on_end=end,
         )
         self._running = started
+
+
+class _Said:
+    """What the set-up has said: passed on; its failure and the last lines of its log are kept."""
+
+    def __init__(self, on_line: Callable[[dict[str, Any]], None], on_log: Callable[[str], None]) -> None:
+        self.failure: VilaM3Error | None = None
+        self.last: deque[str] = deque(maxlen=KEPT_LINES)
+        self._on_line = on_line
+        self._on_log = on_log
+
+    def read(self, text: str) -> None:
+        """A line of its output."""
+        line = _json_line(text)
+        if line is not None and line.get("kind") == "failed":
+            self.failure = VilaM3Error(str(line["message"]), str(line["hint"]), str(line["code"]))
+        elif line is not None:
+            self._on_line(line)
+
+    def log(self, text: str) -> None:
+        """A line of its log."""
+        self.last.append(text)
+        self._on_log(text)
 
 
 def _folder(folder: Path) -> list[str]:
@@ -200,9 +211,9 @@ def _json_line(text: str) -> dict[str, Any] | None:
 INTERRUPTED = 130
 
 
-def _failure(code: int | None, failure: list[VilaM3Error], last: list[str], python: str) -> VilaM3Error:
-    if failure:
-        return failure[-1]
+def _failure(code: int | None, said: _Said, python: str) -> VilaM3Error:
+    if said.failure is not None:
+        return said.failure
     if code is None:
         return VilaM3Error(
             _("{python} could not be started.").format(python=python),
@@ -213,7 +224,7 @@ def _failure(code: int | None, failure: list[VilaM3Error], last: list[str], pyth
         return VilaM3Error(
             _("The installation was stopped."), _("Install again to go on from here."), "cancelled"
         )
-    tail = "\n".join(last)
+    tail = "\n".join(said.last)
     return VilaM3Error(
         f"The set-up ended with code {code}.\n{tail}".rstrip(), _("See the log."), "setup_failed"
     )

@@ -37,12 +37,16 @@ def check_volume(node: Any) -> None:
         raise UnsupportedVolume(
             _("There is no scan to talk about."), _("Load a CT, MRI or X-ray image first.")
         )
-    name = node.GetName()
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise UnsupportedVolume(
-            _("'{name}' is a label map, not an image.").format(name=name), _("Show the scan it belongs to.")
+            _("'{name}' is a label map, not an image.").format(name=node.GetName()),
+            _("Show the scan it belongs to."),
         )
-    image = node.GetImageData()
+    _check_image(node.GetName(), node.GetImageData())
+    _check_place(node)
+
+
+def _check_image(name: str, image: Any) -> None:
     if image is not None and image.GetPointData().GetTensors() is not None:
         raise UnsupportedVolume(
             _("'{name}' holds diffusion tensors, not an image.").format(name=name),
@@ -60,10 +64,14 @@ def check_volume(node: Any) -> None:
             ),
             _("Extract one frame or channel as a scalar volume and show that."),
         )
+
+
+def _check_place(node: Any) -> None:
     matrix = ijk_to_ras(node)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
         raise UnsupportedVolume(
-            _("The voxels of '{name}' have no size.").format(name=name), _("Mend its spacing and directions.")
+            _("The voxels of '{name}' have no size.").format(name=node.GetName()),
+            _("Mend its spacing and directions."),
         )
     ras_to_world(node)
 

@@ -16,6 +16,7 @@ import slicer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from backend_steps import BackendCourse
+from clicks_steps import ClicksCourse
 from heavy_steps import HeavyCourse
 from stall_watch import StallWatch
 from steps import Visit
@@ -37,6 +38,7 @@ class Run:
             "heavy": HeavyCourse,
             "backend": BackendCourse,
             "trouble": TroubleCourse,
+            "clicks": ClicksCourse,
         }
         self._steps = courses[task["course"]](self).steps()
         self._wait = None
@@ -66,7 +68,8 @@ class Run:
             if self._wait is not None and not self._wait():
                 if time.monotonic() < self._deadline:
                     return
-                self.check(f"'{self.watch.doing}' came to its end", False, "it took too long")
+                self.check(f"{_places(self._steps)} came to its end", False, "it took too long")
+                self.picture("too_long")
                 raise StopIteration
             self._wait, patience = next(self._steps)
             self._deadline = time.monotonic() + patience
@@ -90,6 +93,15 @@ class Run:
         report = {"checks": self.checks, **stalls}
         (self.output / "report.json").write_text(json.dumps(report, indent=1))
         slicer.util.exit(0 if all(check["ok"] for check in self.checks) else 1)
+
+
+def _places(steps):
+    """The steps that wait for one another, each with its line."""
+    names = []
+    while steps is not None:
+        names.append(f"{steps.__name__} {steps.gi_frame.f_lineno}")
+        steps = steps.gi_yieldfrom
+    return ", ".join(names)
 
 
 run = Run(json.loads(Path(os.environ["VILAM3_DESKTOP_TASK"]).read_text()))

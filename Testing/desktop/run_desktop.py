@@ -33,8 +33,9 @@ COURSES = {
     "heavy": "stalls with a large scan",
     "backend": "everything around the backend",
     "trouble": "bad input and bad luck",
+    "clicks": "by mouse and keyboard alone; needs xdotool",
 }
-SCRIPTED = ("heavy", "trouble")
+SCRIPTED = ("heavy", "trouble", "clicks")
 """The courses whose backend answers from a script."""
 
 

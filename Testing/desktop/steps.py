@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 from course import Course
+from scans import chest, show_in_views
 
 LUNGS = "Segment the lungs."
 SHORT, LONG = 60.0, 240.0
@@ -34,6 +35,22 @@ class Visit(Course):
         yield from self._reload_module()
         yield from self._close_scene()
         self._ask_from_a_script()
+
+    @property
+    def presenter(self):
+        return self.session.presenter
+
+    @property
+    def last_turn(self):
+        return self.presenter.turns[-1]
+
+    def take_scan(self, name):
+        """Show a small scan of a chest, and wait until it is the one talked about."""
+        node = slicer.util.addVolumeFromArray(chest(), name=name)
+        show_in_views(node)
+        yield lambda: self.session.scan_scene.node is node, SHORT
+        self.session.set_modality("CT")
+        return node
 
     def said(self):
         return [turn.text for turn in self.session.presenter.turns]

@@ -4,9 +4,9 @@ nothing of the scene is lost or half-changed."""
 import sys
 from pathlib import Path
 
-import numpy as np
 import slicer
 import vtk
+from scans import chest, show_in_views
 from steps import LONG, LUNGS, SHORT, Visit
 
 STRANGE = "a/b\\c:d|e <f> \"g\" 'h' %i; ä 肺 & ]]>"
@@ -48,7 +48,7 @@ class TroubleCourse(Visit):
         self.check("the question is not lost", self.chat._box.text == "What is this?")
 
     def _transforms(self):
-        scan = yield from self._scan("moved")
+        scan = yield from self.take_scan("moved")
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy((0, -1, 0, 10, 1, 0, 0, -5, 0, 0, 1, 3, 0, 0, 0, 1))
         linear = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "linear")
@@ -75,7 +75,7 @@ class TroubleCourse(Visit):
         photo.SetAndObserveImageData(image)
         photo.CreateDefaultDisplayNodes()
         talked_about = self.session.scan_scene.node
-        _show(photo)
+        show_in_views(photo)
         yield self._said_above("3 values per voxel"), SHORT
         self.check("colour is told", self.session.scan_scene.node is talked_about, self._above())
         slicer.mrmlScene.RemoveNode(photo)
@@ -85,24 +85,24 @@ class TroubleCourse(Visit):
         sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "beating")
         for frame in range(2):
             node = slicer.vtkMRMLScalarVolumeNode()
-            slicer.util.updateVolumeFromArray(node, _chest() + frame)
+            slicer.util.updateVolumeFromArray(node, chest() + frame)
             sequence.SetDataNodeAtValue(node, str(frame))
         browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "player")
         browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
         shown = browser.GetProxyNode(sequence)
         shown.CreateDefaultDisplayNodes()
-        _show(shown)
+        show_in_views(shown)
         yield lambda: self.session.scan_scene.node is shown, SHORT
         yield from self._while_the_expert_works(lambda: browser.SetSelectedItemNumber(1))
         self._check_refused("the next frame in mid-answer", "was changed after the question")
 
     def _another_scan(self):
-        scan = yield from self._scan("first")
-        other = slicer.util.addVolumeFromArray(_chest(), name="second")
-        yield from self._while_the_expert_works(lambda: _show(other))
+        scan = yield from self.take_scan("first")
+        other = slicer.util.addVolumeFromArray(chest(), name="second")
+        yield from self._while_the_expert_works(lambda: show_in_views(other))
         yield lambda: self.session.scan_scene.node is other, SHORT
         self.check("another scan begins with no segments", not self.session.scan_scene.rows())
-        _show(scan)
+        show_in_views(scan)
         yield lambda: self.session.scan_scene.node is scan, SHORT
         self.check("the answer is with its own scan", len(self.session.scan_scene.rows()) == 2)
         self.check("and so is the conversation", len(self.presenter.turns) == 1)
@@ -122,7 +122,7 @@ class TroubleCourse(Visit):
         self.check("a scan removed in mid-answer is told", shown is not scan, self._above())
 
     def _closed_scene(self):
-        yield from self._scan("chest")
+        yield from self.take_scan("chest")
         yield from self._while_the_expert_works(lambda: slicer.mrmlScene.Clear(0))
         yield self._said_above("was closed while its answer was on the way"), SHORT
         left = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
@@ -130,15 +130,15 @@ class TroubleCourse(Visit):
         self.check("a scene closed in mid-answer is clean", clean, self._above())
 
     def _one_slice(self):
-        flat = slicer.util.addVolumeFromArray(_chest()[15:16], name="flat")
-        _show(flat)
+        flat = slicer.util.addVolumeFromArray(chest()[15:16], name="flat")
+        show_in_views(flat)
         yield lambda: self.session.scan_scene.node is flat, SHORT
         self.session.set_modality("CT")
         yield from self._ask_to_the_end("What is this?")
-        self.check("a scan of one slice is answered", self._last().state == "done", self._last().error)
+        self.check("a scan of one slice is answered", self.last_turn.state == "done", self.last_turn.error)
 
     def _names(self):
-        yield from self._scan(STRANGE)
+        yield from self.take_scan(STRANGE)
         yield from self._segment()
         path = str(Path(self.run.output) / "names.mrb")
         slicer.util.saveScene(path)
@@ -153,10 +153,10 @@ class TroubleCourse(Visit):
         slicer.mrmlScene.Clear(0)
         hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
         patients = [hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), name) for name in "AB"]
-        nodes = [slicer.util.addVolumeFromArray(_chest() + 900, name=f"brain {one}") for one in SEQUENCES]
+        nodes = [slicer.util.addVolumeFromArray(chest() + 900, name=f"brain {one}") for one in SEQUENCES]
         for number, node in enumerate(nodes):
             hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node), patients[number == 3])
-        _show(nodes[3])
+        show_in_views(nodes[3])
         yield lambda: self.session.scan_scene.node is nodes[3], SHORT
         self.session.set_modality("MRI")
         self.chat.ask("Is there a tumour?")
@@ -165,17 +165,17 @@ class TroubleCourse(Visit):
         self.run.picture("trouble_two_patients")
 
     def _another_key(self):
-        yield from self._scan("chest")
+        yield from self.take_scan("chest")
         Path(self.run.task["new_key"]).write_text("another key")
         yield lambda: self.connection.state.phase == "failed", LONG
         yield from self._ask_to_the_end(LUNGS)
-        self.check("another key is told", "key" in self._last().error.message, self._last().error)
+        self.check("another key is told", "key" in self.last_turn.error.message, self.last_turn.error)
         self.run.picture("trouble_key")
         connection = self.connection
         connection.settings.change(key="another key")
         connection.connect()
         yield lambda: connection.state.phase == "ready", LONG
-        self.chat.follow("again", self._last().turn_id)
+        self.chat.follow("again", self.last_turn.turn_id)
         yield self.settled, LONG
         self.check("with the new key it goes on", len(self.session.scan_scene.rows()) == 2)
 
@@ -213,13 +213,6 @@ class TroubleCourse(Visit):
         kept = (self.said(), self.session.scan_scene.rows()) == before
         self.check("a scene that could not be saved is as it was", kept and not saved)
 
-    @property
-    def presenter(self):
-        return self.session.presenter
-
-    def _last(self):
-        return self.presenter.turns[-1]
-
     def _above(self):
         """The message above the tabs."""
         return self.widget.panels.messages.text
@@ -227,16 +220,9 @@ class TroubleCourse(Visit):
     def _said_above(self, words):
         return lambda: words in self._above() and self.widget.ui.messageBar.visible
 
-    def _scan(self, name):
-        node = slicer.util.addVolumeFromArray(_chest(), name=name)
-        _show(node)
-        yield lambda: self.session.scan_scene.node is node, SHORT
-        self.session.set_modality("CT")
-        return node
-
     def _segment(self):
         yield from self._ask_to_the_end(LUNGS)
-        notices = [notice.message for notice in self._last().notices]
+        notices = [notice.message for notice in self.last_turn.notices]
         self.check("lungs are found", len(self.session.scan_scene.rows()) == 2, notices)
 
     def _ask_to_the_end(self, question):
@@ -252,21 +238,9 @@ class TroubleCourse(Visit):
 
     def _check_refused(self, what, words, segments=0):
         """The result came and was not shown, which is said in the transcript."""
-        notices = [notice.message for notice in self._last().notices]
+        notices = [notice.message for notice in self.last_turn.notices]
         told = any(words in one for one in notices)
         self.check(f"{what} is told", told and len(self.session.scan_scene.rows()) == segments, notices)
-
-
-def _chest():
-    """Two boxes of air in a body, in Hounsfield units; slices, rows, columns."""
-    voxels = np.full((30, 50, 60), 40, np.int16)
-    voxels[8:22, 12:38, 12:26] = -800
-    voxels[8:22, 12:38, 34:48] = -800
-    return voxels
-
-
-def _show(node):
-    slicer.util.setSliceViewerLayers(background=node, fit=True)
 
 
 def _nodes():

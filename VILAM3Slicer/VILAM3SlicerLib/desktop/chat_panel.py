@@ -54,7 +54,7 @@ class ChatPanel:
         self._ui.sequencesArea.layout().addWidget(self._sequences.widget)
         self.seen.add_beside(self._marks.widget)
         self._ui.sendButton.connect("clicked()", self._send)
-        self._ui.stopButton.connect("clicked()", messages.guarded(session.presenter.stop))
+        self._ui.stopButton.connect("clicked()", messages.guarded(self._stop))
         self._ui.undoButton.connect("clicked()", messages.guarded(self._undo))
         self.refresh(())
 
@@ -111,6 +111,10 @@ class ChatPanel:
         modality = self._session.scan_scene.modality
         self._session.presenter.ask(self._box.text, modality, self.seen.mode)
         self._box.text = ""
+        self._box.focus()
+
+    def _stop(self) -> None:
+        self._session.presenter.stop()
         self._box.focus()
 
     def _undo(self) -> None:

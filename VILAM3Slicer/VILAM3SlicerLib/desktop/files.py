@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.protocol.errors import OutOfSpace
@@ -17,17 +18,34 @@ from VILAM3SlicerLib.protocol.errors import OutOfSpace
 _FOLDER = "VILAM3Slicer/exportFolder"
 """The setting that remembers where the last file went."""
 
+_SHOWN_MS = 5000
+"""How long the status bar says that a file was written."""
+
 
 def ask_file_name(parent: Any, title: str, name: str, kind: str) -> Path | None:
-    """Where to write a file; None if the person does not want to."""
+    """Where to write a file; None if the person does not want to.
+
+    Args:
+        name: what is offered; its ending is given to a name that has none.
+        kind: the kinds of files that are listed, as Qt writes them.
+    """
     settings = qt.QSettings()
-    folder = settings.value(_FOLDER, "") or str(Path.home())
-    chosen = qt.QFileDialog.getSaveFileName(parent, title, str(Path(folder) / name), kind)
-    if not chosen:
-        return None
-    path = Path(chosen)
-    settings.setValue(_FOLDER, str(path.parent))
-    return path if path.suffix else path.with_name(path.name + Path(name).suffix)
+    offered = Path(settings.value(_FOLDER, "") or str(Path.home())) / name
+    while chosen := qt.QFileDialog.getSaveFileName(parent, title, str(offered), kind):
+        path = with_ending(Path(chosen), "".join(Path(name).suffixes))
+        if path == Path(chosen) or not path.exists():
+            settings.setValue(_FOLDER, str(path.parent))
+            return path
+        offered = path  # Qt asked about another name: let it ask whether this file is to be replaced
+    return None
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """A path with an ending such as ``.txt``; of one of two parts, as ``.seg.nrrd``, both are needed."""
+    last = Path(ending).suffix or ending
+    if path.name.endswith(ending) or (ending == last and path.suffix):
+        return path
+    return path.with_name(path.name.removesuffix(last) + ending)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -48,6 +66,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # the folder itself may be gone
             draft.unlink(missing_ok=True)
+    tell_written(path)
+
+
+def tell_written(path: Path) -> None:
+    """Say in the status bar where the file is."""
+    slicer.util.showStatusMessage(_("Written: {path}").format(path=path), _SHOWN_MS)
 
 
 def write_text(path: Path, text: str) -> None:

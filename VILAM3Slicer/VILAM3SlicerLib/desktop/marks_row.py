@@ -84,10 +84,13 @@ class MarksRow:
             self._chips.addWidget(self._chip(row))
 
     def _chip(self, row: MarkRow) -> Any:
-        chip = qt.QToolButton()
-        chip.setText(f"{said(row.text)}  ×")
-        chip.setToolTip(_("Take this mark away"))
-        chip.setAutoRaise(True)
+        """A button that takes the mark away; its words are cut rather than that they widen the panel."""
+        words = said(row.text)
+        chip = qt.QPushButton(f"×  {words}")
+        chip.setToolTip(_("Take this mark away: {mark}").format(mark=words))
+        chip.setFlat(True)
+        chip.setStyleSheet("text-align: left; padding: 2px;")
+        chip.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
         chip.connect("clicked()", lambda: self._remove(row))
         return chip
 

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from VILAM3SlicerLib.chat.rows import SegmentRow, headings
-from VILAM3SlicerLib.desktop.files import ask_file_name
+from VILAM3SlicerLib.desktop.files import ask_file_name, tell_written
 from VILAM3SlicerLib.desktop.message_bar import MessageBar
 from VILAM3SlicerLib.desktop.qt_settings import QtSettingsStore
 from VILAM3SlicerLib.desktop.translation import said
@@ -186,6 +186,7 @@ class SegmentList:
         path = ask_file_name(self.widget, _("Save the segments"), "segmentation.seg.nrrd", kind)
         if path is not None:
             self._scene.save_segmentation(path)
+            tell_written(path)
 
     def _open_table(self) -> None:
         table = find_table(slicer.mrmlScene, self._scene.node)

@@ -162,9 +162,9 @@ class ClicksCourse(Visit):
     def _segments(self):
         yield from self.hand.click_tab(self.widget.ui.tabs, SEGMENTS)
         ui, rows = self.panels.segments._ui, self.session.scan_scene.rows
-        yield from self.hand.click_cell(ui.segmentTable, 0, 0, 10)
+        yield from self.hand.click_cell(ui.segmentTable, _line(ui.segmentTable, "left lung"), 0, 10)
         yield lambda: [row.visible for row in rows()] == [False, True], SHORT
-        yield from self.hand.click_cell(ui.segmentTable, 1, 0)
+        yield from self.hand.click_cell(ui.segmentTable, _line(ui.segmentTable, "right lung"), 0)
         yield from self.hand.click(ui.opacitySlider, (30, ui.opacitySlider.height // 2))
         yield lambda: rows()[1].opacity < 1.0 == rows()[0].opacity, SHORT
         yield from self.hand.click(ui.goToButton)
@@ -284,6 +284,11 @@ class ClicksCourse(Visit):
         array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
         inside = all(0 <= index < length for index, length in zip((k, j, i), array.shape, strict=True))
         return inside and bool(array[k, j, i])
+
+
+def _line(table, words):
+    """The row of a table whose first cell has these words."""
+    return next(row for row in range(table.rowCount) if table.item(row, 0).text() == words)
 
 
 def _has_focus(name):

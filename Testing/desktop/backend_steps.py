@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import qt
 import slicer
 from course import Course
 
@@ -33,6 +34,7 @@ class BackendCourse(Course):
         yield from self._weights()
         yield from self._install()
         yield from self._settings()
+        yield from self._other_colours()
 
     def _open(self):
         slicer.util.selectModule("VILAM3Slicer")
@@ -163,3 +165,15 @@ class BackendCourse(Course):
         dialog.reject()
         kept = settings.now.proxy, settings.now.starts_with_module
         self.check("Cancel brings the settings back", kept == ("", "") and not ui.startBox.checked, kept)
+
+    def _other_colours(self):
+        """The application takes on other colours while nothing goes on."""
+        page = self.widget.panels.chat._ui.transcriptBrowser
+        palette = qt.QPalette(page.palette)
+        for ground, text, link in (("#202020", "#f0f0f0", "#7fb4ff"), ("#ffffff", "#000000", "#1a5fb4")):
+            palette.setColor(qt.QPalette.Base, qt.QColor(ground))
+            palette.setColor(qt.QPalette.Text, qt.QColor(text))
+            page.setPalette(palette)
+            yield lambda link=link: link in page.toHtml(), SHORT
+            self.check(f"links are easy to read on {ground}", link in page.toHtml())
+        page.setPalette(qt.QPalette())

@@ -15,7 +15,9 @@ from VILAM3SlicerLib.connection.setup_desk import plan_text
 from VILAM3SlicerLib.connection.state import ConnectionState
 from VILAM3SlicerLib.desktop import connection_words as words
 from VILAM3SlicerLib.desktop.backend import desktop_weights
+from VILAM3SlicerLib.desktop.colour_watch import ColourWatch
 from VILAM3SlicerLib.desktop.settings_page import open_settings_page
+from VILAM3SlicerLib.desktop.transcript_view import look_of
 from VILAM3SlicerLib.desktop.translation import said
 from VILAM3SlicerLib.desktop.ui_files import load_ui
 from VILAM3SlicerLib.desktop.weights_panel import WeightsPanel
@@ -31,6 +33,9 @@ class ConnectionPanel:
         self._weights: WeightsPanel | None = None
         self._fill_settings()
         self._connect_signals()
+        self._plain_link = str(self._ui.settingsLabel.text)
+        self._colours = ColourWatch(self.widget, self._colour_link)
+        self._colour_link()
         self._end_listening = connection.listen(self._show)
         connection.on_log = self._log
         connection.settings.on_change.append(self._follow_settings)
@@ -39,10 +44,16 @@ class ConnectionPanel:
     def close(self) -> None:
         """Show nothing any more; the connection lives on."""
         self._end_listening()
+        self._colours.close()
         self._connection.on_log = lambda _line: None
         self._connection.settings.on_change.remove(self._follow_settings)
         if self._weights is not None:
             self._weights.close()
+
+    def _colour_link(self) -> None:
+        """Qt's own colour of links cannot be read in the dark style."""
+        colour = look_of(self.widget.palette).link
+        self._ui.settingsLabel.text = self._plain_link.replace("<a ", f'<a style="color:{colour}" ')
 
     def _connect_signals(self) -> None:
         ui, desk = self._ui, self._connection.desk

@@ -1,7 +1,8 @@
 """Segments under the headings of their experts in the subject hierarchy, as the module Data shows it.
 
 Slicer's desktop makes an item for each segment. Here that is played as its plug-in does it: the item of a new
-segment goes to the place of the segment's number, and moved items move the segments.
+segment goes to the place of the segment's number, moved items move the segments, and segments in a new order
+move their items to the end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Tree:
         self._hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
         self._node = node
         self._moves = 0
+        self._is_ordering = False
         self._parent = self._hierarchy.GetItemByDataNode(node) or self._hierarchy.CreateItem(
             self._hierarchy.GetSceneItemID(), node
         )
@@ -40,6 +42,7 @@ class Tree:
         self._observers = [
             (segmentation, segmentation.AddObserver(kinds.SegmentAdded, self._added)),
             (segmentation, segmentation.AddObserver(kinds.SegmentRemoved, self._removed)),
+            (segmentation, segmentation.AddObserver(kinds.SegmentsOrderModified, self._ordered)),
             (self._hierarchy, self._hierarchy.AddObserver(moved, self._moved)),
         ]
 
@@ -88,9 +91,18 @@ class Tree:
             if segment_id not in present:
                 self._hierarchy.RemoveItem(item)
 
+    def _ordered(self, *_: object) -> None:
+        items, self._is_ordering = self._segments(), True
+        before = self.items[-1]
+        for segment_id in reversed(segment_ids(self._node)):
+            if items[segment_id] != before:
+                self._hierarchy.MoveItem(items[segment_id], before)
+                before = items[segment_id]
+        self._is_ordering = False
+
     def _moved(self, *_: object) -> None:
         self._moves += 1
-        if set(self._segments()) == set(segment_ids(self._node)):
+        if not self._is_ordering and set(self._segments()) == set(segment_ids(self._node)):
             self._node.GetSegmentation().ReorderSegments(list(self._segments()))
 
 
@@ -146,6 +158,19 @@ def test_a_segment_that_a_person_adds_gets_to_the_others(tree, add):
     tree._node.GetSegmentation().AddEmptySegment("", "mine")
     finish(put_headings_in_steps(tree._node))
     assert tree.lines == ["VISTA3D 1.1", "liver", "spleen", "CT_TISSUE 1.1", "bone", "fat", OTHERS, "mine"]
+
+
+def test_several_segments_of_a_person_at_once_get_there_too(tree, add):
+    add("1", "VISTA3D", LIVER, SPLEEN)
+    add("2", "CT_TISSUE", BONE, FAT)
+    for name in ("mine", "mine too"):
+        tree._node.GetSegmentation().AddEmptySegment(name, name)
+    finish(put_headings_in_steps(tree._node))
+    assert tree.lines[:3] == ["VISTA3D 1.1", "liver", "spleen"]
+    assert tree.lines[3:6] == ["CT_TISSUE 1.1", "bone", "fat"]
+    assert tree.lines[6] == OTHERS
+    assert sorted(tree.lines[7:]) == ["mine", "mine too"]
+    assert segment_ids(tree._node)[:4] == ["liver", "spleen", "bone", "fat"]
 
 
 def test_nothing_is_moved_where_all_stands_right(tree, add):

@@ -11,7 +11,7 @@ Slicer's desktop makes an item for each segment; Slicer Core does not, and there
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,15 +25,16 @@ from VILAM3SlicerLib.scene.steps import Steps
 OTHERS = "Others"
 """Above segments that no expert made."""
 
+_ROUNDS = 4
 _HEADING = "VILAM3.Heading"
 _SEGMENT = slicer.vtkMRMLSegmentationNode.GetSegmentIDAttributeName()
 
 
 def order_by_expert(segmentation_node: Any) -> None:
-    """Let the segments of each expert stand together, in the order in which they came."""
+    """Let the segments of each expert stand together, in the order in which they came; others last."""
     ids = segment_ids(segmentation_node)
     experts = [_expert(segmentation_node, one) for one in ids]
-    first = {expert: place for place, expert in reversed(list(enumerate(experts)))}
+    first = {expert: place for place, expert in reversed(list(enumerate(experts)))} | {"": len(ids)}
     ordered = [one for _, one in sorted(zip(experts, ids, strict=True), key=lambda pair: first[pair[0]])]
     if ordered != ids:
         segmentation_node.GetSegmentation().ReorderSegments(ordered)
@@ -55,29 +56,49 @@ def follower(segmentation_node: Any, segment: Any) -> str:
 
 def remove_headings(segmentation_node: Any) -> None:
     """Take the headings away; Slicer puts new segments to wrong places where other items stand between."""
-    hierarchy, parent = _place(segmentation_node)
-    _Line(hierarchy, parent).remove_headings()
+    _Line(*_place(segmentation_node)).remove_headings()
 
 
 def put_headings_in_steps(segmentation_node: Any) -> Steps[None]:
-    """Put a heading before the segments of each expert; what stands right already is not touched."""
-    hierarchy, parent = _place(segmentation_node)
-    line = _Line(hierarchy, parent)
+    """Put a heading before the segments of each expert; what stands right already is not touched.
+
+    Slicer puts the line of a segment that a person adds some lines too high, and answers to the first move of
+    any line by ordering the segments as their lines are then. So segments are put right before headings, and
+    all is looked at again.
+    """
+    for _ in range(_ROUNDS):
+        order_by_expert(segmentation_node)
+        moved = yield from _put_segments(segmentation_node)
+        moved += yield from _put_headings(segmentation_node)
+        if not moved:
+            return
+
+
+def _put_segments(segmentation_node: Any) -> Steps[int]:
+    """Bring the lines of the segments into the segments' order; how many were moved."""
+    line = _Line(*_place(segmentation_node))
+    items = line.segments
+    wanted = [items[one] for one in segment_ids(segmentation_node) if one in items]
+    return (yield from line.order(wanted))
+
+
+def _put_headings(segmentation_node: Any) -> Steps[int]:
+    """Put each heading before its group, and remove those without one; how many lines were moved."""
+    line = _Line(*_place(segmentation_node))
     items = line.segments
     present = [one for one in segment_ids(segmentation_node) if one in items]
     wanted: list[int] = []
+    moved = 0
     for label, ids in groupby(present, key=lambda one: _label(segmentation_node, one)):
         group = [items[one] for one in ids]
         if wanted or label != OTHERS:
             heading = line.heading(label, besides=wanted)
-            line.move(heading, before=group[0])
+            moved += line.move(heading, before=group[0])
             wanted.append(heading)
         wanted += group
         yield
     line.remove_headings(besides=wanted)
-    for item, following in zip(reversed(wanted), [0, *reversed(wanted)], strict=False):
-        if line.move(item, before=following):
-            yield
+    return moved
 
 
 def expert_label(segment: Any) -> str:
@@ -87,13 +108,15 @@ def expert_label(segment: Any) -> str:
 
 
 class _Line:
-    """The items below a segmentation in their order. Slicer tells its views of each move, so none is made in
-    vain."""
+    """The lines below a segmentation in the tree. Slicer draws its trees anew for each move."""
 
     def __init__(self, hierarchy: Any, parent: int) -> None:
         self._hierarchy = hierarchy
         self._parent = parent
-        self._items = _children(hierarchy, parent)
+
+    @property
+    def _items(self) -> list[int]:
+        return _children(self._hierarchy, self._parent)
 
     @property
     def segments(self) -> dict[str, int]:
@@ -108,24 +131,36 @@ class _Line:
                 return item
         item = int(self._hierarchy.CreateFolderItem(self._parent, label))
         self._hierarchy.SetItemAttribute(item, _HEADING, label)
-        self._items.append(item)
         return item
 
     def move(self, item: int, before: int) -> bool:
-        """Let an item stand right before another one, or last for 0; whether it did not."""
-        place = self._items.index(item) + 1
-        if self._items[place : place + 1] == ([before] if before else []):
+        """Let an item stand right before another one; whether it did not."""
+        items = self._items
+        place = items.index(item) + 1
+        if items[place : place + 1] == [before]:
             return False
-        self._items.remove(item)
-        self._items.insert(self._items.index(before) if before else len(self._items), item)
         self._hierarchy.MoveItem(item, before)
         return True
 
+    def order(self, wanted: Sequence[int]) -> Steps[int]:
+        """Bring some items into an order, whatever stands between them; how many were moved."""
+        moved, following = 0, 0
+        for item in reversed(wanted):
+            line = [one for one in self._items if one in set(wanted)]
+            if line == list(wanted):
+                break
+            place = line.index(item) + 1
+            if line[place : place + 1] != ([following] if following else []):
+                self._hierarchy.MoveItem(item, following)
+                moved += 1
+                yield
+            following = item
+        return moved
+
     def remove_headings(self, besides: Collection[int] = ()) -> None:
         """Remove the headings, but for some."""
-        for item in [one for one in self._items if one not in besides]:
-            if self._hierarchy.HasItemAttribute(item, _HEADING):
-                self._items.remove(item)
+        for item in self._items:
+            if item not in besides and self._hierarchy.HasItemAttribute(item, _HEADING):
                 self._hierarchy.RemoveItem(item)
 
 

@@ -144,9 +144,9 @@ class _Line:
 
     def order(self, wanted: Sequence[int]) -> Steps[int]:
         """Bring some items into an order, whatever stands between them; how many were moved."""
-        moved, following = 0, 0
+        moved, following, meant = 0, 0, set(wanted)
         for item in reversed(wanted):
-            line = [one for one in self._items if one in set(wanted)]
+            line = [one for one in self._items if one in meant]
             if line == list(wanted):
                 break
             place = line.index(item) + 1

@@ -117,7 +117,7 @@ def test_a_segment_in_the_list_and_a_colour_in_the_answer_lead_to_the_segment(pa
     at_right = settled(page, "Sagittal", unlike=at_left)
     answer.locator(".link", has_text=re.compile("^red$")).click()
     again = settled(page, "Sagittal", unlike=at_right)
-    assert np.abs(again - at_left).mean() < 1
+    assert np.abs(again - at_left).mean() < 2  # the page sends lossy pictures; the other place differs by 3
 
 
 def settled(page, caption: str, unlike: np.ndarray | None = None) -> np.ndarray:

@@ -23,6 +23,7 @@ class ClicksCourse(Visit):
         slicer.util.selectModule("Data")
         yield from self._open_by_key()
         yield from self._connect_by_hand()
+        width = slicer.util.mainWindow().findChild("QDockWidget", "PanelDockWidget").width
         yield from self.take_scan("chest <&> 'one'")
         yield from self._example()
         yield from self._marks()
@@ -34,6 +35,8 @@ class ClicksCourse(Visit):
         yield from self._segments()
         yield from self._report()
         yield from self._ask_again()
+        now = slicer.util.mainWindow().findChild("QDockWidget", "PanelDockWidget").width
+        self.check("whatever is said, the panel takes no room from the views", now == width, (width, now))
 
     @property
     def panels(self):

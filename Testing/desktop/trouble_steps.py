@@ -187,7 +187,7 @@ class TroubleCourse(Visit):
         yield lambda: self.widget is not old and self.widget.panels is not None, SHORT
         yield lambda: len(self.presenter.turns) > len(said), SHORT
         kept = self.said()[: len(said)] == said and len(self.session.scan_scene.rows()) == 2
-        self.check("a module reloaded in mid-answer has stopped it", self._last().state == "stopped")
+        self.check("a module reloaded in mid-answer has stopped it", self.last_turn.state == "stopped")
         self.check("what was there before is kept", kept)
 
     def _full_disk(self):

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from inference_backend.runtime.priority import STEPS_DOWN
+from inference_backend.runtime.priority import STEPS_DOWN, THREADS, threads
 from inference_backend.runtime.supervisor import RestartPolicy, SupervisedProcess
 from inference_backend.runtime.watchdog import SilenceLimits
 from Testing.inference_backend.runtime.workers import Load
@@ -85,6 +85,22 @@ def test_a_process_lets_the_programs_of_the_person_go_first() -> None:
             assert psutil.Process(pid).nice() == min(psutil.Process().nice() + STEPS_DOWN, 19)
 
     run(test)
+
+
+def test_a_process_leaves_a_core_to_others_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told() -> list[Any]:
+        async with supervised() as process:
+            return await outputs(process, "tell_threads")
+
+    monkeypatch.delenv(THREADS, raising=False)
+    (by_itself,) = asyncio.run(told())
+    assert by_itself <= max(1, (os.cpu_count() or 1) - 1)
+    monkeypatch.setenv(THREADS, str(by_itself + 1))
+    assert asyncio.run(told()) == [by_itself + 1]
+
+
+def test_threads_are_the_real_cores_but_never_all_that_there_are() -> None:
+    assert [threads(*cores) for cores in ((1, 1), (2, 2), (8, 8), (16, 8), (4, None))] == [1, 1, 7, 8, 3]
 
 
 def test_unforeseen_errors_are_typed_and_carry_no_data_and_the_worker_lives_on(

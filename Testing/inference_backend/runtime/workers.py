@@ -36,6 +36,11 @@ class ObedientWorker:
     def tell_pid(self, emit: Emit, is_cancelled: IsCancelled) -> None:
         emit(os.getpid())
 
+    def tell_threads(self, emit: Emit, is_cancelled: IsCancelled) -> None:
+        import torch
+
+        emit(torch.get_num_threads())
+
     def count_slowly(self, emit: Emit, is_cancelled: IsCancelled) -> None:
         for number in range(1000):
             if is_cancelled():

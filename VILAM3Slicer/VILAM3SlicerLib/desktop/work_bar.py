@@ -12,6 +12,9 @@ from VILAM3SlicerLib.protocol.phrases import joined
 class WorkBar:
     """A line with a progress bar under it; hidden while nothing runs.
 
+    While nobody knows how far it is the bar stays empty and the seconds count: a bar that moves to and fro
+    makes Slicer draw its whole window, views included, 25 times a second.
+
     Args:
         ui: holds ``workBar``, ``activityLabel``, ``elapsedLabel`` and ``workProgress``.
     """
@@ -27,7 +30,6 @@ class WorkBar:
         expert = next((one for one in turn.experts if one.state == "running"), None)
         self._ui.activityLabel.text = said_in_lines(_activity(turn, expert))
         self._ui.elapsedLabel.text = said(_times(turn, expert))
-        self._ui.workProgress.setMaximum(0 if turn.percent is None else 100)
         self._ui.workProgress.setValue(turn.percent or 0)
 
 

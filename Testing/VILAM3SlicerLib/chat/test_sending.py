@@ -43,6 +43,11 @@ def test_a_scan_whose_length_nobody_knows_is_told_without_percent(uploading):
     assert said(uploading) == ("Sending the scan, 12 MB", None)
 
 
+def test_a_small_scan_is_told_in_smaller_units(uploading):
+    send(uploading, 1, 250_000, 500_000)
+    assert said(uploading) == ("Sending the scan, 250 of 500 kB", 50)
+
+
 def test_fast_news_are_told_four_times_a_second_at_most(uploading):
     changes = []
     uploading.presenter.on_change = lambda: changes.append(said(uploading))

@@ -13,7 +13,7 @@ OnProgress = Callable[[str, float | None], bool]
 """Told in words what is sent, and the fraction (0 to 1) of it that has gone, None where nobody knows; says
 whether more is wanted."""
 
-_MEGABYTE = 1_000_000
+_KILOBYTE, _MEGABYTE = 1_000, 1_000_000
 TELL_EVERY = 0.25
 """Seconds between two words about the same volume: a window that is drawn anew each time keeps its pace."""
 
@@ -69,7 +69,9 @@ class Sending:
         if now - self._told_at < TELL_EVERY:
             return
         self._told_at = now
-        amount = _("{sent:.0f} MB").format(sent=sent / _MEGABYTE)
+        unit, size = ("MB", _MEGABYTE) if (total or sent) >= _MEGABYTE else ("kB", _KILOBYTE)
+        amount = _("{sent:.0f} {unit}").format(sent=sent / size, unit=unit)
         if total:
-            amount = _("{sent:.0f} of {total:.0f} MB").format(sent=sent / _MEGABYTE, total=total / _MEGABYTE)
+            told = {"sent": sent / size, "total": total / size, "unit": unit}
+            amount = _("{sent:.0f} of {total:.0f} {unit}").format(**told)
         self._on_progress(joined(", ", (words, amount)), sent / total if total else None)

@@ -35,6 +35,5 @@ def threads(logical: int, physical: int | None) -> int:
 
 
 def _usable_cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    usable = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(usable(0)) if usable is not None else os.cpu_count() or 1

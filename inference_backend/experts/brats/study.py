@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import nibabel.orientations
@@ -81,13 +82,23 @@ def find_sequences(sequences: Sequence[SequenceVolume]) -> list[SequenceVolume]:
 
     Raises:
         InvalidRequest: a sequence is missing, or it is not clear which is which.
-        ExpertError: one is no MRI; the message says why.
+        ExpertError: one is no MRI, or is there twice; the message says why.
     """
     places = assign_roles([(sequence.name, sequence.role) for sequence in sequences])
     chosen = [sequences[places[role]] for role in ROLES]
     for role, sequence in zip(ROLES, chosen, strict=True):
         _require_mri(role, sequence.volume)
+    _require_different(chosen)
     return chosen
+
+
+def _require_different(chosen: Sequence[SequenceVolume]) -> None:
+    """Refuse one image in two roles, such as a file that was opened twice."""
+    for (first, one), (second, other) in combinations(zip(ROLES, chosen, strict=True), 2):
+        if np.array_equal(one.volume.voxels, other.volume.voxels):
+            raise ExpertError(
+                f"{first} and {second} are the same image.", f"Say which volume is {second}, or open it."
+            )
 
 
 def _guessed(chosen: Sequence[SequenceVolume]) -> list[str]:

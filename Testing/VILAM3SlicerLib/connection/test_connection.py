@@ -26,8 +26,7 @@ def test_from_an_empty_home_to_an_answering_backend_with_consent_in_between(tmp_
             here.connection.open()
             assert here.state.phase == "absent"
             assert "install" in here.state.allowed
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
+            await here.planned()
             assert here.state.plan is not None
             text = plan_text(here.state.plan)
             assert "3.0 GB" in text
@@ -92,11 +91,7 @@ def test_a_backend_is_started_as_set_and_ends_with_slicer(tmp_path: Path) -> Non
 def test_an_installation_that_runs_is_stopped_with_slicer_and_goes_on_the_next_time(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:
-            (here.folder / "slow").touch()
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
-            here.connection.desk.agree()
-            await here.until(lambda: here.state.progress is not None and here.state.progress.fraction == 0.25)
+            await here.half_installed()
             here.connection.close()
             await here.until(lambda: here.state.setup == "")
         (here.folder / "slow").unlink()
@@ -123,8 +118,7 @@ def test_downloaded_models_are_kept_if_the_person_says_so(tmp_path: Path) -> Non
 def test_declining_the_plan_installs_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
+            await here.planned()
             here.connection.desk.cancel()
             assert here.state.setup == ""
             assert here.state.plan is None
@@ -139,8 +133,7 @@ def test_a_full_disk_is_told_and_the_next_try_goes_on(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:
             (here.folder / "full").touch()
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
+            await here.planned()
             here.connection.desk.agree()
             await here.until(lambda: here.state.error is not None)
             assert here.state.error.code == "out_of_space"
@@ -156,11 +149,7 @@ def test_a_full_disk_is_told_and_the_next_try_goes_on(tmp_path: Path) -> None:
 def test_a_running_installation_can_be_stopped(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as here:
-            (here.folder / "slow").touch()
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
-            here.connection.desk.agree()
-            await here.until(lambda: here.state.progress is not None and here.state.progress.fraction == 0.25)
+            await here.half_installed()
             assert here.state.progress.share == pytest.approx(0.125)
             here.connection.desk.cancel()
             await here.until(lambda: here.state.error is not None)
@@ -373,8 +362,7 @@ def test_a_model_that_failed_is_told(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with world(tmp_path, status) as here:
-            here.connection.desk.prepare()
-            await here.until(lambda: here.state.setup == "planned")
+            await here.planned()
             here.connection.desk.agree()
             await here.until(lambda: here.state.phase == "failed")
             assert here.state.error.code == "model_failed"

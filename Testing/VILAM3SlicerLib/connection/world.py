@@ -81,9 +81,19 @@ class World:
             await asyncio.sleep(0.02)
         pytest.fail(f"It did not come to that; {self.state}")
 
-    async def installed(self) -> None:
+    async def planned(self) -> None:
         self.connection.desk.prepare()
         await self.until(lambda: self.state.setup == "planned")
+
+    async def half_installed(self) -> None:
+        """As long as the file ``slow`` is in the folder."""
+        (self.folder / "slow").touch()
+        await self.planned()
+        self.connection.desk.agree()
+        await self.until(lambda: self.state.progress is not None and self.state.progress.fraction == 0.25)
+
+    async def installed(self) -> None:
+        await self.planned()
         self.connection.desk.agree()
         await self.until(lambda: self.state.phase == "ready")
 

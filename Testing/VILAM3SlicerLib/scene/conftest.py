@@ -159,3 +159,12 @@ def _tilt(slice_node: Any) -> None:
         for column in range(3):
             matrix.SetElement(row, column, directions[row, column])
     slice_node.UpdateMatrices()
+
+
+@pytest.fixture
+def results(scene, app_logic):
+    """What puts results into the scene, with Slicer's own terminology."""
+    from VILAM3SlicerLib.scene.result_segments import ResultSegments
+    from VILAM3SlicerLib.scene.terminology import SlicerTerminology
+
+    return ResultSegments(scene, SlicerTerminology(app_logic))

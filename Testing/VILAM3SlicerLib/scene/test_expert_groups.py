@@ -14,11 +14,9 @@ import pytest
 
 from Testing.VILAM3SlicerLib.scene.test_segmentation import SHAPE, info, sent
 from VILAM3SlicerLib.scene.expert_groups import OTHERS, put_headings_in_steps
-from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin
 from VILAM3SlicerLib.scene.segmentation import create_segmentation, segment_ids
 from VILAM3SlicerLib.scene.steps import finish
-from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 LIVER, SPLEEN, BONE, FAT = info("liver", 1), info("spleen", 2), info("bone", 1), info("fat", 2)
 
@@ -109,11 +107,6 @@ class Tree:
 @pytest.fixture
 def scan(make_volume, oblique):
     return make_volume(np.zeros(SHAPE, np.int16), oblique)
-
-
-@pytest.fixture
-def results(scene, app_logic) -> ResultSegments:
-    return ResultSegments(scene, SlicerTerminology(app_logic))
 
 
 @pytest.fixture

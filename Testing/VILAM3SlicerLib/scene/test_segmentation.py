@@ -14,7 +14,6 @@ from VILAM3SlicerLib.protocol.nrrd import NrrdVolume, decode_nrrd, encode_nrrd
 from VILAM3SlicerLib.scene.arrays import image_array
 from VILAM3SlicerLib.scene.geometry import ijk_to_ras as node_ijk_to_ras
 from VILAM3SlicerLib.scene.geometry import image_to_ras, to_wire
-from VILAM3SlicerLib.scene.result_segments import ResultSegments
 from VILAM3SlicerLib.scene.segment_origin import Origin, read_origin
 from VILAM3SlicerLib.scene.segmentation import (
     LABELMAP,
@@ -26,7 +25,6 @@ from VILAM3SlicerLib.scene.segmentation import (
     set_visible,
 )
 from VILAM3SlicerLib.scene.steps import finish
-from VILAM3SlicerLib.scene.terminology import SlicerTerminology
 
 SHAPE = (20, 40, 12)
 FIRST = Origin("turn-1", "CT_TISSUE", "1.0")
@@ -51,11 +49,6 @@ def labels() -> np.ndarray:
 @pytest.fixture
 def scan(make_volume, ijk_to_ras):
     return make_volume(np.zeros(SHAPE, np.int16), ijk_to_ras)
-
-
-@pytest.fixture
-def results(scene, app_logic) -> ResultSegments:
-    return ResultSegments(scene, SlicerTerminology(app_logic))
 
 
 def sent(labels: np.ndarray, scan) -> NrrdVolume:

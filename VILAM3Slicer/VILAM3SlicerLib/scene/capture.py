@@ -75,7 +75,7 @@ def capture(
         )
     check_volume(node)
     picture = _picture(view, node, mode, modality, box_to_world)
-    return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume), node.GetName())
+    return _captured(picture, node, mode, volume)
 
 
 def capture_all(
@@ -99,8 +99,7 @@ def capture_all(
         picture = _picture(view, node, mode, modality, box_to_world)
         in_frame = to_frame_of(frame_node, node) @ picture.pixel_to_ras
         picture = replace(picture, pixel_to_ras=in_frame)
-        geometry = _geometry(picture, mode, None)
-        views.append(CapturedView(png_bytes(picture.pixels), geometry, node.GetName()))
+        views.append(_captured(picture, node, mode))
     return views
 
 
@@ -118,7 +117,7 @@ def capture_slice(node: Any, frame_node: Any, world: Sequence[float], modality: 
     picture = publish(node, transform_point(world_to_ras(node), world), modality)
     if node is not frame_node:
         picture = replace(picture, pixel_to_ras=to_frame_of(frame_node, node) @ picture.pixel_to_ras)
-    return CapturedView(png_bytes(picture.pixels), _geometry(picture, "published", None), node.GetName())
+    return _captured(picture, node, "published")
 
 
 def _picture(
@@ -140,6 +139,10 @@ def _centre(view: SliceView, node: Any) -> tuple[float, float, float]:
     columns, rows = view.size
     world = transform_point(view.xy_to_world, ((columns - 1) / 2, (rows - 1) / 2, 0.0))
     return transform_point(world_to_ras(node), world)
+
+
+def _captured(picture: Picture, node: Any, mode: ViewMode, volume: str | None = None) -> CapturedView:
+    return CapturedView(png_bytes(picture.pixels), _geometry(picture, mode, volume), node.GetName())
 
 
 def _geometry(picture: Picture, mode: ViewMode, volume: str | None) -> ViewGeometry:

@@ -1,6 +1,7 @@
 """What all courses have in hand."""
 
 import sys
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import slicer
@@ -9,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # what tests share lies in Testing/
 
 
-class Course:
+class Course(ABC):
     """Gives conditions to wait for, by ``steps``; ``run`` keeps what is found."""
 
     def __init__(self, run):
@@ -28,5 +29,6 @@ class Course:
     def connection(self):
         return self.session.connection
 
+    @abstractmethod
     def steps(self):
-        raise NotImplementedError
+        """Does what a person does, and yields what to wait for: a condition and its patience in seconds."""

@@ -32,3 +32,14 @@ class Course(ABC):
     @abstractmethod
     def steps(self):
         """Does what a person does, and yields what to wait for: a condition and its patience in seconds."""
+
+
+def after(looks):
+    """True after so many looks: lets the panel draw."""
+    left = [looks]
+
+    def looked():
+        left[0] -= 1
+        return left[0] <= 0
+
+    return looked

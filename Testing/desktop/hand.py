@@ -4,6 +4,7 @@ import subprocess
 
 import qt
 import slicer
+from course import after
 
 DOUBLE_CLICK_LOOKS = 25
 """After so many looks a second press is one of its own."""
@@ -78,7 +79,7 @@ class Hand:
         _xdotool("mousemove", *place())
         yield from _at_rest(place)
         _xdotool("click", 1)
-        yield _after(DOUBLE_CLICK_LOOKS), SECONDS
+        yield after(DOUBLE_CLICK_LOOKS), SECONDS
 
 
 def _at_rest(place):
@@ -90,16 +91,6 @@ def _at_rest(place):
         return len(seen) > 10 and len(set(seen[-10:])) == 1
 
     yield rests, SECONDS
-
-
-def _after(looks):
-    left = [looks]
-
-    def looked():
-        left[0] -= 1
-        return left[0] <= 0
-
-    return looked
 
 
 def _on_screen(widget, place):

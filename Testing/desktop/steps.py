@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import slicer
-from course import Course
+from course import Course, after
 from scans import chest, show_in_views
 
 LUNGS = "Segment the lungs."
@@ -95,7 +95,7 @@ class Visit(Course):
         self.chat.ask(LUNGS)
         self.check("the question runs", self.session.presenter.running is not None)
         yield lambda: self.session.presenter.running.state == "expert", LONG
-        yield _after(40), SHORT
+        yield after(40), SHORT
         self.run.picture("3_expert_at_work")
         self.run.watch.begin("expert, result and answer")
         yield self.settled, LONG
@@ -103,7 +103,7 @@ class Visit(Course):
         (turn,) = self.session.presenter.turns
         self.check("the turn is done", turn.state == "done", turn.error)
         self._check_segments()
-        yield _after(10), SHORT
+        yield after(10), SHORT
         said = " ".join(self.transcript.replace("■", "").split())
         self.check("the answer is in the transcript", turn.text in said, turn.text)
         self.run.picture("4_answer")
@@ -133,10 +133,10 @@ class Visit(Course):
         tabs = self.widget.ui.tabs
         for number, picture in ((1, "5_segments"), (2, "6_report"), (4, "8_backend")):
             tabs.setCurrentIndex(number)
-            yield _after(10), SHORT
+            yield after(10), SHORT
             self.run.picture(picture)
         self.chat.follow("behind", self.session.presenter.turns[0].turn_id)
-        yield _after(10), SHORT
+        yield after(10), SHORT
         browser = self.widget.ui.behindTab.findChild("QTextBrowser", "behindBrowser")
         self.check("the exact prompt is shown", LUNGS in browser.plainText and "USER" in browser.plainText)
         self.run.picture("7_behind_the_scenes")
@@ -177,7 +177,7 @@ class Visit(Course):
         turn = self.session.presenter.turns[-1]
         self.check("a lost backend is told", turn.state == "failed" and turn.error.message, turn.error)
         self.check("nothing half-done is in the scene", not self.session.scan_scene.rows())
-        yield _after(10), SHORT
+        yield after(10), SHORT
         self.run.picture("11_backend_lost")
         self.run.watch.begin("finding the backend again")
         yield lambda: self.connection.state.phase == "ready", LONG
@@ -196,7 +196,7 @@ class Visit(Course):
         slicer.mrmlScene.Clear(0)
         yield lambda: self.session.scan_scene.node is None, SHORT
         self.check("closing the scene ends the conversation", not self.session.presenter.turns)
-        yield _after(20), SHORT
+        yield after(20), SHORT
         self.run.picture("12_closed")
         self.check("nothing of the scan is shown any more", not self.chat.seen.shown_images)
         slicer.util.loadScene(path)
@@ -206,7 +206,7 @@ class Visit(Course):
         back = {row.name: row.volume_ml for row in self.session.scan_scene.rows()}
         same = back.keys() == sizes.keys() and all(abs(back[name] - sizes[name]) < 0.5 for name in sizes)
         self.check("the segments come back in their sizes", same, back)
-        yield _after(20), SHORT
+        yield after(20), SHORT
         self.run.picture("13_loaded")
 
     def _reload_module(self):
@@ -232,14 +232,3 @@ class Visit(Course):
         text, segmentation = logic.ask(node, LUNGS, **address)
         found = segmentation.GetSegmentation().GetNumberOfSegments() if segmentation else 0
         self.check("a script asks without the panel", "lung" in text and found == 2, text)
-
-
-def _after(rounds):
-    """True after so many looks: lets the panel draw."""
-    left = [rounds]
-
-    def looked():
-        left[0] -= 1
-        return left[0] <= 0
-
-    return looked
